@@ -1,0 +1,1 @@
+"""Bedplate: a project generator whose every output is built, run and drained before it is offered."""
