@@ -1,0 +1,1 @@
+"""One module per command. Each has a `run` that does the work and returns the exit code."""

@@ -1,0 +1,57 @@
+"""Every way in which a command ends without having done its work, with the exit code of each.
+
+| code | meaning |
+|---|---|
+| 0 | done |
+| 1 | found something: a failed verification, drift, conflicts |
+| 2 | bad usage or bad answers |
+| 3 | a tool or an engine is missing |
+| 4 | refused: the destination is in use, the tree is dirty |
+| 130 | interrupted (128 + the signal's number) |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class BedplateError(Exception):
+    """A failure that the user can do something about. Each message is one line that says what."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, *messages: str) -> None:
+        super().__init__("\n".join(messages))
+        self.messages = messages
+
+
+class BadInput(BedplateError):
+    """An option, an answer or a template source that can't be used."""
+
+    exit_code = 2
+
+    @classmethod
+    def of(cls, messages: Iterable[str]) -> BadInput:
+        """Collect the messages of several problems into one error."""
+        return cls(*messages)
+
+
+class MissingTool(BedplateError):
+    """A program or a service that the command needs is not there."""
+
+    exit_code = 3
+
+
+class Refused(BedplateError):
+    """What was asked would destroy or mix up something that is already there."""
+
+    exit_code = 4
+
+
+class Interrupted(BaseException):
+    """A signal asked the process to end. Not an `Exception`, so that nothing takes it for a failure."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.exit_code = 128 + signum
