@@ -28,7 +28,9 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.", envvar=
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON on standard output.")]
 Source = Annotated[
     str | None,
-    typer.Option(metavar="REPO", envvar="BEDPLATE_SOURCE", help="Template: a path, a git URL or a git bundle."),
+    typer.Option(
+        metavar="REPO", envvar="BEDPLATE_SOURCE", help="Template: a path, a git URL or a git bundle."
+    ),
 ]
 
 
@@ -82,17 +84,23 @@ def new(
         Path | None,
         typer.Argument(metavar="[DEST]", help="Directory to make. Default: one named like the project."),
     ] = None,
-    domain: Annotated[str | None, typer.Option(help="What is being built; `bedplate list` shows them.")] = None,
+    domain: Annotated[
+        str | None, typer.Option(help="What is being built; `bedplate list` shows them.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Answer one question. Repeatable.")
     ] = None,
     answers: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Answers as a YAML mapping; --set goes before them.")
     ] = None,
-    defaults: Annotated[bool, typer.Option("--defaults", help="Take the default of every other question.")] = False,
+    defaults: Annotated[
+        bool, typer.Option("--defaults", help="Take the default of every other question.")
+    ] = False,
     source: Source = None,
     ref: Annotated[str | None, typer.Option(help="Branch, tag or commit of the template.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the files and their sizes, write none.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the files and their sizes, write none.")
+    ] = False,
     git: Annotated[bool, typer.Option("--git", help="Make the project a git repository.")] = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -104,7 +112,16 @@ def new(
 
         return command.run(
             command.NewOptions(
-                destination, domain, tuple(settings or ()), answers, defaults, source, ref, dry_run, git, as_json
+                destination,
+                domain,
+                tuple(settings or ()),
+                answers,
+                defaults,
+                source,
+                ref,
+                dry_run,
+                git,
+                as_json,
             )
         )
 
@@ -147,14 +164,23 @@ def verify(
     row: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this row. Repeatable.")] = None,
     level: Annotated[Literal["render", "static", "build", "run"], typer.Option(help="How deep.")] = "run",
     jobs: Annotated[int, typer.Option(min=1, help="Rows verified at the same time.")] = 1,
-    engine: Annotated[Literal["auto", "container", "host"], typer.Option(help="What builds and runs.")] = "auto",
+    engine: Annotated[
+        Literal["auto", "container", "host"], typer.Option(help="What builds and runs.")
+    ] = "auto",
     bases: Annotated[
-        Literal["auto", "registry", "local"], typer.Option(help="Base images: pulled, or stand-ins made here.")
+        Literal["auto", "registry", "local"],
+        typer.Option(help="Base images: pulled, or stand-ins made here."),
     ] = "auto",
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a failed row.")] = False,
-    report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write report.json and junit.xml.")] = None,
-    project: Annotated[Path | None, typer.Option(metavar="PATH", help="Verify a project that exists.")] = None,
-    sweep: Annotated[bool, typer.Option("--sweep", help="Remove what killed runs left behind, and end.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write report.json and junit.xml.")
+    ] = None,
+    project: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Verify a project that exists.")
+    ] = None,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Remove what killed runs left behind, and end.")
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -22,19 +21,17 @@ class BedplateError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, *messages: str) -> None:
-        super().__init__("\n".join(messages))
+        super().__init__(*messages)
         self.messages = messages
+
+    def __str__(self) -> str:
+        return "\n".join(self.messages)
 
 
 class BadInput(BedplateError):
     """An option, an answer or a template source that can't be used."""
 
     exit_code = 2
-
-    @classmethod
-    def of(cls, messages: Iterable[str]) -> BadInput:
-        """Collect the messages of several problems into one error."""
-        return cls(*messages)
 
 
 class MissingTool(BedplateError):
