@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
-from jinja2 import TemplateError
+from jinja2 import UndefinedError
 
 from bedplate.questionnaire import (
     MISSING,
@@ -73,7 +73,7 @@ class _Run:
         """Settle one question, given the ones before it."""
         try:
             visible = truth(render(self.questionnaire, question.when, self.values))
-        except TemplateError:
+        except UndefinedError:
             self.undecided.append(question.name)
             return
         if visible:
@@ -92,7 +92,7 @@ class _Run:
             return
         try:
             value = self._parse(question, self.given[question.name])
-        except TemplateError:  # hangs on an answer that is missing or wrong, which is told on its own
+        except UndefinedError:  # hangs on an answer that is missing or wrong, which is told on its own
             return
         except ValueError as error:
             self.problems.append(Problem(question.name, str(error)))
@@ -109,7 +109,7 @@ class _Run:
             if name not in self.suggested:
                 default = render(self.questionnaire, default, self.values)
             read = cast(question, default) if question.computed else self._parse(question, default)
-        except TemplateError:  # as above: the answer that it hangs on is what the user has to give
+        except UndefinedError:  # as above: the answer that it hangs on is what the user has to give
             return True
         except ValueError:
             return False
@@ -187,7 +187,7 @@ def _require_choice(answer: object, allowed: tuple[Choice, ...]) -> None:
 
 
 def render(questionnaire: Questionnaire, text: object, values: Mapping[str, Any]) -> object:
-    """Render text as a template, raising Jinja's `TemplateError`; anything else stays as it is."""
+    """Render text as a template, raising Jinja's `UndefinedError`; anything else stays as it is."""
     if isinstance(text, list):
         return [render(questionnaire, item, values) for item in text]
     if not isinstance(text, str):
