@@ -34,13 +34,19 @@ Source = Annotated[
 ]
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 def _interrupt(signum: int, _frame: object) -> None:
+    # One is enough: another must not cut short what the first sets off, which is cleaning up.
+    for ignored in _SIGNALS:
+        signal.signal(ignored, signal.SIG_IGN)
     raise Interrupted(signum)
 
 
 def _finish(work: Callable[[], int], debug: bool) -> None:
     """Run a command and turn its outcome into an exit code, messages on standard error."""
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for signum in _SIGNALS:
         signal.signal(signum, _interrupt)
     try:
         code = work()

@@ -106,8 +106,7 @@ class _Run:
         if default is MISSING:
             return False
         try:
-            if name not in self.suggested:
-                default = render(self.questionnaire, default, self.values)
+            default = render(self.questionnaire, default, self.values)
             read = cast(question, default) if question.computed else self._parse(question, default)
         except UndefinedError:  # as above: the answer that it hangs on is what the user has to give
             return True

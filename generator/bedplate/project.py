@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from shutil import rmtree, which
 from typing import Any
 
@@ -63,6 +63,19 @@ class Project:
             subprocess.run(command, cwd=self.root, check=True, capture_output=True)
 
 
+def tree(files: Iterable[File]) -> Iterator[str]:
+    """Draw files under their directories, one line each, with sizes in bytes."""
+    shown: set[PurePosixPath] = set()
+    for file in files:
+        path = PurePosixPath(file.path)
+        for parent in reversed(path.parents[:-1]):
+            if parent not in shown:
+                shown.add(parent)
+                yield f"{'  ' * len(parent.parts)}{parent.name}/"
+        indented = f"{'  ' * len(path.parts)}{path.name}"
+        yield f"{indented:<60} {file.size:>9,}"
+
+
 def check_free(destination: Path) -> None:
     """Raise `Refused` unless a project can be put at `destination`: nothing there, or an empty directory."""
     if destination.is_dir():
@@ -78,32 +91,53 @@ def check_free(destination: Path) -> None:
 
 
 @contextmanager
-def staging(beside: Path) -> Iterator[Path]:
-    """A directory on the file system of `beside` to build a project in, removed whatever happens.
+def staging(destination: Path) -> Iterator[Path]:
+    """A place to build a project on the file system of its destination, removed whatever happens.
 
-    Directories above `beside` that had to be made are removed again unless they were put to use.
+    It is beside the destination, or inside it when that is an (empty) directory already. Directories
+    above the destination that had to be made are removed again unless they were put to use.
     """
-    made = [parent for parent in beside.parents if not parent.exists()]
+    workplace = destination if destination.is_dir() else destination.parent
+    made = [directory for directory in (workplace, *workplace.parents) if not directory.exists()]
     try:
-        beside.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".bedplate-", dir=beside.parent) as directory:
-            yield Path(directory) / "project"
+        workplace.mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix=".bedplate-", dir=workplace))
     except OSError as error:
-        raise Refused(f"{beside.parent}: {error.strerror or error}") from error
+        raise Refused(f"{workplace}: {error.strerror}") from error
+    try:
+        yield directory / "project"
     finally:
+        rmtree(directory)
         for parent in made:
-            _remove_if_empty(parent)
+            if not any(parent.iterdir()):
+                parent.rmdir()
 
 
 def publish(staged: Path, destination: Path) -> Project:
-    """Move a finished project to its place in one rename; `Refused` when the place was taken meanwhile."""
+    """Move a finished project to its place; raises `Refused` when the place was taken meanwhile.
+
+    One rename where nothing is there yet. A directory that is there stays the directory that it is,
+    since it may be mounted or some shell's working directory: then its content is moved, or none of it.
+    """
     try:
-        staged.replace(destination)
+        if destination.is_dir():
+            if set(destination.iterdir()) - {staged.parent}:
+                raise Refused(f"{destination}: the directory is not empty any more")
+            _fill(destination, staged)
+        else:
+            staged.rename(destination)
     except OSError as error:
         raise Refused(f"{destination}: {error.strerror}") from error
     return Project(destination)
 
 
-def _remove_if_empty(directory: Path) -> None:
-    if directory.is_dir() and not any(directory.iterdir()):
-        rmtree(directory)
+def _fill(destination: Path, staged: Path) -> None:
+    moved: list[str] = []
+    try:
+        for entry in sorted(staged.iterdir()):
+            entry.rename(destination / entry.name)
+            moved.append(entry.name)
+    except BaseException:
+        for name in moved:
+            (destination / name).rename(staged / name)
+        raise

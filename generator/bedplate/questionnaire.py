@@ -189,8 +189,9 @@ def _question(name: str, entry: object) -> Question:
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """`; did you mean X?` for a name that is close to a known one, else nothing."""
-    matches = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {matches[0]}?" if matches else ""
+    folded = {candidate.lower(): candidate for candidate in known}
+    matches = difflib.get_close_matches(name.lower(), folded, n=1)
+    return f"; did you mean {folded[matches[0]]}?" if matches else ""
 
 
 def truth(text: object) -> bool:

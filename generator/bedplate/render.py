@@ -14,6 +14,7 @@ from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from bedplate.errors import BadInput, BedplateError, Interrupted
@@ -79,7 +80,10 @@ class Template:
         self._worker = worker
         self.source = source
         self.notes = notes
-        self.questionnaire = Questionnaire.load(worker.template.local_abspath)
+        root = worker.template.local_abspath
+        if not (root / "copier.yml").is_file():
+            raise BadInput(f"--source {source.location}: not a template: it has no copier.yml")
+        self.questionnaire = Questionnaire.load(root)
 
     @property
     def personal_defaults(self) -> Mapping[str, object]:
@@ -102,6 +106,20 @@ class Template:
         recorded = self._worker._answers_to_remember()
         stored = {name: value for name, value in recorded.items() if not name.startswith("_")}
         return Rendered(stored, frozenset(self._worker.answers.hidden))
+
+
+@contextmanager
+def questionnaire_of(source: str | None) -> Iterator[Questionnaire]:
+    """The questionnaire of a template, to be read; without a source that of the checkout, at once."""
+    root = checkout()
+    if source is None and root is not None:
+        yield Questionnaire.load(root)
+        return
+    with (
+        TemporaryDirectory(prefix="bedplate-") as directory,
+        opened(Source.resolve(source), Path(directory)) as template,
+    ):
+        yield template.questionnaire
 
 
 @contextmanager
@@ -186,8 +204,10 @@ def _told_plainly(source: Source) -> Iterator[None]:
         raise BadInput(f"{named}: the template wants to run code, which bedplate never does") from error
     except ProcessExecutionError as error:
         reasons = [line for line in error.stderr.splitlines() if line.startswith("fatal:")]
-        raise BadInput(_git_reason(source, reasons[-1] if reasons else str(error.stderr).strip())) from error
+        raise BadInput(_git_reason(source, reasons[0] if reasons else str(error.stderr).strip())) from error
     except (CopierError, ValueError) as error:
+        if "must be a directory" in str(error):
+            raise BadInput(f"{named}: neither a directory nor a git bundle") from error
         if "Unknown revision" in str(error):
             raise BadInput(_git_reason(source, "invalid reference")) from error
         raise BadInput(f"{named}: {' '.join(str(error).split())}") from error

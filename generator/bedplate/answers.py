@@ -1,0 +1,109 @@
+"""Answers as a user gives them: --domain, --set and an answers file, with where each came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bedplate.questionnaire import Evaluation, Questionnaire
+
+
+@dataclass(frozen=True)
+class Given:
+    """One answer, and the option or file that gave it, in the words for a message."""
+
+    value: object
+    origin: str
+
+
+@dataclass
+class Collected:
+    """All answers that were given, by question, and what was wrong with the way they were given."""
+
+    given: dict[str, Given] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def values(self) -> dict[str, object]:
+        """The bare answers."""
+        return {name: given.value for name, given in self.given.items()}
+
+    def origin(self, question: str) -> str:
+        """Where the answer to a question came from, for the head of a message."""
+        return self.given[question].origin
+
+
+def collect(domain: str | None, settings: tuple[str, ...], file: Path | None) -> Collected:
+    """Join the sources of answers: an option stands before the file, twice the same option is a problem."""
+    collected = Collected()
+    if file is not None:
+        _read(file, collected)
+    options: dict[str, Given] = {}
+    if domain is not None:
+        options["domain"] = Given(domain, f"--domain {domain}")
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not (name and equals):
+            collected.problems.append(f"--set {setting}: write it as --set KEY=VALUE")
+        elif name in options:
+            collected.problems.append(f"--set {setting}: already answered by {options[name].origin}")
+        else:
+            options[name] = Given(value, f"--set {setting}")
+    collected.given.update(options)
+    return collected
+
+
+def _read(file: Path, collected: Collected) -> None:
+    try:
+        answers: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not UTF-8 text"
+        collected.problems.append(f"--answers {file}: can't be read: {reason}")
+        return
+    except yaml.YAMLError as error:
+        collected.problems.append(f"--answers {file}: not YAML: {' '.join(str(error).split())}")
+        return
+    if not isinstance(answers, dict):
+        collected.problems.append(f"--answers {file}: not a mapping of questions to answers")
+        return
+    for name, value in answers.items():
+        # An answers file that copier wrote is welcome; what it says about its template is not an answer.
+        if not str(name).startswith("_"):
+            collected.given[str(name)] = Given(value, f"{file}: {name}")
+
+
+def complaints(
+    collected: Collected, evaluation: Evaluation, questionnaire: Questionnaire, missing: tuple[str, ...]
+) -> Iterator[str]:
+    """One line for each thing that keeps these answers from being used, with what to do about it."""
+    yield from collected.problems
+    for problem in evaluation.problems:
+        yield f"{collected.origin(problem.question)}: {problem.message}"
+    for name in missing:
+        remedy = _remedy(name, evaluation.values, questionnaire)
+        yield f"{name}: not answered, and no terminal to ask on; {remedy}"
+
+
+def name_after(destination: Path, given: Mapping[str, object], questionnaire: Questionnaire) -> str | None:
+    """The name of the destination, where it can be the name of a project whatever is answered else."""
+    name = destination.resolve().name
+    question = questionnaire.questions["domain"]
+    domains = [choice.value for choice in questionnaire.choices(question, questionnaire.evaluate({}).values)]
+    for domain in [given["domain"]] if "domain" in given else domains:
+        problems = questionnaire.evaluate({"domain": domain, "project_name": name}).problems
+        if any(problem.question == "project_name" for problem in problems):
+            return None
+    return name
+
+
+def _remedy(name: str, values: Mapping[str, Any], questionnaire: Questionnaire) -> str:
+    question = questionnaire.questions[name]
+    allowed = [str(choice.value) for choice in questionnaire.choices(question, values) if not choice.refused]
+    if name == "domain":
+        return f"add --domain with one of {', '.join(allowed)}"
+    remedy = f"add --set {name}=" + ("|".join(allowed) if allowed else "…")
+    return f"{remedy}, or --defaults for {values[name]!r}" if name in values else remedy

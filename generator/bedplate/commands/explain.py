@@ -1,0 +1,100 @@
+"""`bedplate explain`: what a domain emits and why, or what a question decides."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from dataclasses import asdict
+
+import typer
+
+from bedplate.catalogue import Catalogue, Domain
+from bedplate.effects import Option, describe
+from bedplate.errors import BadInput
+from bedplate.questionnaire import Question, Questionnaire, nearest
+from bedplate.render import questionnaire_of
+
+_WIDTH = 96
+_FILES_SHOWN = 6
+
+
+def run(name: str, source: str | None, as_json: bool) -> int:
+    """Print what is known about a domain or a question; `BadInput` when it is neither."""
+    with questionnaire_of(source) as questionnaire:
+        catalogue = Catalogue.load(questionnaire.root)
+        questions = {question.name: question for question in questionnaire if not question.computed}
+        if name in catalogue.domains:
+            _explain_domain(catalogue.domains[name], questionnaire, as_json)
+        elif name in questions:
+            _explain_question(questions[name], questionnaire, catalogue, as_json)
+        else:
+            known = [*catalogue.domains, *questions]
+            raise BadInput(f"{name}: no such domain or question{nearest(name, known)} ({', '.join(known)})")
+    return 0
+
+
+def _explain_domain(domain: Domain, questionnaire: Questionnaire, as_json: bool) -> None:
+    evaluation = questionnaire.evaluate({"domain": domain.name})
+    asked = [questionnaire.questions[name] for name in evaluation.asked if name != "domain"]
+    options = [describe(questionnaire, question, domain.template, evaluation) for question in asked]
+    if as_json:
+        typer.echo(
+            json.dumps({**asdict(domain), "options": [asdict(option) for option in options]}, indent=2)
+        )
+        return
+    typer.echo(f"{domain.name}: {domain.title} ({domain.language}, template {domain.template})\n")
+    _paragraph(domain.summary)
+    _paragraph(f"Choose it when: {domain.choose_when}")
+    _paragraph(f"Why {domain.language}: {domain.why_language}")
+    typer.echo("What it emits")
+    for item in domain.emits:
+        typer.echo(textwrap.fill(item, _WIDTH, initial_indent="  - ", subsequent_indent="    "))
+    typer.echo("\nOptions")
+    for option in options:
+        _print_option(option)
+    typer.echo(f"Make one:  bedplate new DEST --domain {domain.name}\nThen:      {', '.join(domain.next)}")
+
+
+def _explain_question(
+    question: Question, questionnaire: Questionnaire, catalogue: Catalogue, as_json: bool
+) -> None:
+    by_domain = {}
+    for domain in catalogue.domains.values():
+        evaluation = questionnaire.evaluate({"domain": domain.name})
+        if question.name in evaluation.asked:
+            by_domain[domain.name] = describe(questionnaire, question, domain.template, evaluation)
+    if as_json:
+        typer.echo(json.dumps({name: asdict(option) for name, option in by_domain.items()}, indent=2))
+        return
+    option = next(iter(by_domain.values()))
+    typer.echo(f"{question.name}: {question.help}\n")
+    _paragraph(f"Decides {option.decides}.")
+    typer.echo(f"Asked for:  {', '.join(by_domain)}")
+    if option.choices:
+        typer.echo(f"Choices:    {', '.join(map(str, option.choices))}")
+    for domain_name, described in by_domain.items():
+        if question.name != "domain":
+            typer.echo(f"Default:    {described.default} ({domain_name})")
+    typer.echo(f"Changes:    dependencies: {option.dependencies}; image size: {option.image}")
+    for domain_name, described in by_domain.items():
+        if question.name != "domain":
+            typer.echo(_files(described, f"Files:      ({domain_name}) "))
+
+
+def _print_option(option: Option) -> None:
+    choices = f" ({', '.join(map(str, option.choices))})" if option.choices else ""
+    typer.echo(f"  {option.name}{choices}, default: {option.default}")
+    for line in (f"Decides {option.decides}.", _files(option, "Files: ")):
+        typer.echo(textwrap.fill(line, _WIDTH, initial_indent="      ", subsequent_indent="      "))
+    typer.echo(f"      Dependencies: {option.dependencies}. Image size: {option.image}.\n")
+
+
+def _files(option: Option, head: str) -> str:
+    shown = ", ".join(option.files[:_FILES_SHOWN]) or "none"
+    hidden = len(option.files) - _FILES_SHOWN
+    more = f" and {hidden} more" if hidden > 0 else ""
+    return textwrap.fill(f"{head}{shown}{more}", _WIDTH, subsequent_indent="            ")
+
+
+def _paragraph(text: str) -> None:
+    typer.echo(textwrap.fill(text, _WIDTH) + "\n")

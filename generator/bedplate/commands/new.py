@@ -1,0 +1,124 @@
+"""`bedplate new`: from answers to a project at its destination, or nothing at all."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from bedplate.answers import Collected, collect, complaints, name_after
+from bedplate.catalogue import Catalogue, Domain
+from bedplate.errors import BadInput
+from bedplate.project import Project, check_free, publish, staging, tree
+from bedplate.render import Rendered, Source, Template, opened
+
+
+@dataclass(frozen=True)
+class NewOptions:
+    """What was asked for on the command line."""
+
+    destination: Path | None
+    domain: str | None
+    settings: tuple[str, ...]
+    answers: Path | None
+    defaults: bool
+    source: str | None
+    ref: str | None
+    dry_run: bool
+    git: bool
+    json: bool
+
+
+def run(options: NewOptions) -> int:
+    """Make the project and say what to do next; raises `BedplateError` with nothing written."""
+    collected = collect(options.domain, options.settings, options.answers)
+    source = Source.resolve(options.source, options.ref)
+    if options.destination is not None and not options.dry_run:
+        check_free(options.destination.absolute())
+    with _workplace(options) as staged, opened(source, staged) as template:
+        rendered = _render(template, collected, options)
+        destination = options.destination or Path(str(rendered.answers["project_name"]))
+        project = Project(staged)
+        if not options.dry_run:
+            if options.destination is None:
+                check_free(destination.absolute())
+            if options.git:
+                project.start_repository()
+            project = publish(staged, destination.absolute())
+        domain = Catalogue.load(template.questionnaire.root).domains[str(rendered.answers["domain"])]
+        _print(_Report(project, destination, rendered.answers, domain), options)
+    for note in () if options.dry_run else template.notes:
+        typer.echo(f"bedplate: note: {note}", err=True)
+    return 0
+
+
+@contextmanager
+def _workplace(options: NewOptions) -> Iterator[Path]:
+    if options.dry_run:
+        with tempfile.TemporaryDirectory(prefix="bedplate-") as directory:
+            yield Path(directory) / "project"
+    else:
+        with staging((options.destination or Path("project")).absolute()) as directory_beside:
+            yield directory_beside
+
+
+def _render(template: Template, collected: Collected, options: NewOptions) -> Rendered:
+    """Check the answers, all at once, then render; asks on a terminal for what is left."""
+    questionnaire = template.questionnaire
+    asking = not options.defaults and sys.stdin.isatty() and sys.stdout.isatty()
+    name = options.destination and name_after(options.destination, collected.values, questionnaire)
+    suggested = {"project_name": name} if name else {}
+    evaluation = questionnaire.evaluate(
+        collected.values,
+        suggested={**template.personal_defaults, **suggested},
+        defaults=options.defaults,
+    )
+    missing = () if asking else evaluation.missing
+    problems = tuple(complaints(collected, evaluation, questionnaire, missing))
+    if problems:
+        raise BadInput(*problems)
+    rendered = template.render(collected.values, suggested=suggested, defaults=not asking)
+    unasked = [f"{collected.origin(name)}: not asked with these answers" for name in collected.given]
+    hidden = [line for name, line in zip(collected.given, unasked, strict=True) if name in rendered.hidden]
+    if hidden:
+        raise BadInput(*hidden)
+    return rendered
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What the command has to say about the project that it made."""
+
+    project: Project
+    destination: Path
+    answers: Mapping[str, Any]
+    domain: Domain
+
+
+def _print(report: _Report, options: NewOptions) -> None:
+    files = report.project.files()
+    if options.json:
+        record = {
+            "destination": str(report.destination.absolute()),
+            "written": not options.dry_run,
+            "answers": dict(report.answers),
+            "files": [{"path": file.path, "size": file.size} for file in files],
+            "next": list(report.domain.next),
+        }
+        typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+    elif options.dry_run:
+        typer.echo(f"{report.destination}/  {len(files)} files, {sum(file.size for file in files):,} bytes")
+        for line in tree(files):
+            typer.echo(line)
+    else:
+        typer.echo(f"Made {report.answers['project_name']} in {report.destination}: {len(files)} files.")
+        typer.echo("\nNext:")
+        for command in (f"cd {report.destination}", *report.domain.next):
+            typer.echo(f"  {command}")

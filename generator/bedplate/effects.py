@@ -1,0 +1,82 @@
+"""What an answer reaches: the files of a template that use it, directly or through a derived value."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from bedplate.questionnaire import Evaluation, Question, Questionnaire
+
+_INCLUDE = re.compile(r"{%-?\s*include\s+'([^']+)'\s*(~)?")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One question as it stands for one domain: its default and what an answer to it changes."""
+
+    name: str
+    help: str
+    default: object
+    choices: tuple[object, ...]
+    decides: str
+    dependencies: str
+    image: str
+    files: tuple[str, ...]
+
+
+def describe(
+    questionnaire: Questionnaire, question: Question, template: str, evaluation: Evaluation
+) -> Option:
+    """Put together what is known about a question in a template, with the other answers settled."""
+    effect = evaluation.values.get("effects", {}).get(question.name, {})
+    return Option(
+        name=question.name,
+        help=question.help,
+        default=evaluation.values.get(question.name),
+        choices=tuple(choice.value for choice in questionnaire.choices(question, evaluation.values)),
+        decides=effect.get("decides", ""),
+        dependencies=effect.get("dependencies", ""),
+        image=effect.get("image", ""),
+        files=files_using(questionnaire, question, template),
+    )
+
+
+def files_using(questionnaire: Questionnaire, question: Question, template: str) -> tuple[str, ...]:
+    """Name the files of `templates/TEMPLATE` that change with an answer, as paths in the template.
+
+    A file counts when it, its path or a fragment that it includes names the question, or a question
+    that is computed from it.
+    """
+    names = _derived(questionnaire, question.name)
+    mention = re.compile(rf"\b({'|'.join(map(re.escape, sorted(names)))})\b")
+    root = questionnaire.root / "templates" / template
+    found = []
+    for path in sorted(root.rglob("*")):
+        relative = path.relative_to(root).as_posix()
+        if path.is_file() and (mention.search(relative) or _mentions(questionnaire.root, path, mention)):
+            found.append(relative.removesuffix(".jinja"))
+    return tuple(found)
+
+
+def _derived(questionnaire: Questionnaire, name: str) -> set[str]:
+    names = {name}
+    for question in questionnaire:
+        if question.computed and isinstance(question.default, str):
+            words = set(re.findall(r"\w+", question.default))
+            if words & names:
+                names.add(question.name)
+    return names
+
+
+def _mentions(root: Path, path: Path, mention: re.Pattern[str]) -> bool:
+    if not path.name.endswith(".jinja") and "_partials" not in path.parts:
+        return False
+    text = path.read_text(encoding="utf-8")
+    if any(mention.search(code) for code in re.findall(r"{[{%].*?[%}]}", text, re.DOTALL)):
+        return True
+    for fragment, joined in _INCLUDE.findall(text):
+        parts = sorted((root / fragment).glob("*")) if joined else [root / fragment]
+        if any(part.is_file() and _mentions(root, part, mention) for part in parts):
+            return True
+    return False
