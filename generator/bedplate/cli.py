@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from bedplate import __version__
 from bedplate.errors import BedplateError, Interrupted
 
 app = typer.Typer(
@@ -69,9 +70,7 @@ def _finish(work: Callable[[], int], debug: bool) -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"bedplate {version('bedplate')}")
+        typer.echo(f"bedplate {__version__}")
         raise typer.Exit
 
 
