@@ -1,0 +1,102 @@
+"""What tests of every kind share: the command as a user runs it, and the template as a repository."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE_PARTS = ("copier.yml", "questions", "templates", "locks", "contract")
+
+
+@pytest.fixture(scope="session")
+def user_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a user with no settings, caches or git configuration of their own."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "settings.yml").write_text("{}\n")
+    (home / "gitconfig").write_text("[user]\nname = Ada\nemail = ada@example.com\n")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("BEDPLATE_", "GIT_"))}
+    return kept | {
+        "COPIER_CACHE_DIR": str(home / "copier"),
+        "COPIER_SETTINGS_PATH": str(home / "settings.yml"),
+        "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
+        "GIT_CONFIG_SYSTEM": os.devnull,
+        "HOME": str(home),
+        "PYTHONPATH": str(ROOT / "generator"),
+    }
+
+
+@dataclass(frozen=True)
+class Cli:
+    """Runs programs in one directory, without a terminal."""
+
+    directory: Path
+    environment: dict[str, str]
+
+    def bedplate(self, *arguments: object, **extra: str) -> subprocess.CompletedProcess[str]:
+        """Run `python -m bedplate` and capture what it prints."""
+        return self.run(sys.executable, "-m", "bedplate", *arguments, **extra)
+
+    def copier(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """Run `python -m copier` and capture what it prints."""
+        return self.run(sys.executable, "-m", "copier", *arguments)
+
+    def git(self, *arguments: object) -> str:
+        """Run git, which must succeed, and return what it prints."""
+        finished = self.run("git", *arguments)
+        assert finished.returncode == 0, finished.stderr
+        return finished.stdout
+
+    def run(self, *command: object, **extra: str) -> subprocess.CompletedProcess[str]:
+        """Run any program; `extra` are environment variables for it alone."""
+        return subprocess.run(
+            [str(part) for part in command],
+            cwd=self.directory,
+            env=self.environment | extra,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+
+@pytest.fixture
+def cli(tmp_path: Path, user_environment: dict[str, str]) -> Cli:
+    """A user in an empty directory."""
+    directory = tmp_path / "work"
+    directory.mkdir()
+    return Cli(directory, user_environment)
+
+
+@pytest.fixture(scope="session")
+def template_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template's files as they are in the working tree, in a directory apart. Not to be changed."""
+    tree = tmp_path_factory.mktemp("tree") / "bedplate"
+    tree.mkdir()
+    for part in TEMPLATE_PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, tree / part)
+        elif source.exists():
+            shutil.copy2(source, tree / part)
+    return tree
+
+
+@pytest.fixture
+def template_repository(tmp_path: Path, template_tree: Path, user_environment: dict[str, str]) -> Cli:
+    """A git repository of the template with the tag 1.0.0, which the test may change."""
+    repository = tmp_path / "bedplate"
+    shutil.copytree(template_tree, repository)
+    git = Cli(repository, user_environment)
+    git.git("init", "--quiet", "--initial-branch=main")
+    git.git("add", "--all")
+    git.git("commit", "--quiet", "--message=One")
+    git.git("tag", "1.0.0")
+    return git
