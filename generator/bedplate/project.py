@@ -97,7 +97,7 @@ def staging(destination: Path) -> Iterator[Path]:
     It is beside the destination, or inside it when that is an (empty) directory already. Directories
     above the destination that had to be made are removed again unless they were put to use.
     """
-    workplace = destination if destination.is_dir() else destination.parent
+    workplace = (destination if destination.is_dir() else destination.parent).absolute()
     made = [directory for directory in (workplace, *workplace.parents) if not directory.exists()]
     try:
         workplace.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ def publish(staged: Path, destination: Path) -> Project:
     """
     try:
         if destination.is_dir():
-            if set(destination.iterdir()) - {staged.parent}:
+            if set(destination.iterdir()) - {destination / staged.parent.name}:
                 raise Refused(f"{destination}: the directory is not empty any more")
             _fill(destination, staged)
         else:

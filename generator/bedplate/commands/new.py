@@ -41,17 +41,17 @@ def run(options: NewOptions) -> int:
     collected = collect(options.domain, options.settings, options.answers)
     source = Source.resolve(options.source, options.ref)
     if options.destination is not None and not options.dry_run:
-        check_free(options.destination.absolute())
+        check_free(options.destination)
     with _workplace(options) as staged, opened(source, staged) as template:
         rendered = _render(template, collected, options)
         destination = options.destination or Path(str(rendered.answers["project_name"]))
         project = Project(staged)
         if not options.dry_run:
             if options.destination is None:
-                check_free(destination.absolute())
+                check_free(destination)
             if options.git:
                 project.start_repository()
-            project = publish(staged, destination.absolute())
+            project = publish(staged, destination)
         domain = Catalogue.load(template.questionnaire.root).domains[str(rendered.answers["domain"])]
         _print(_Report(project, destination, rendered.answers, domain), options)
     for note in () if options.dry_run else template.notes:
@@ -65,7 +65,7 @@ def _workplace(options: NewOptions) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="bedplate-") as directory:
             yield Path(directory) / "project"
     else:
-        with staging((options.destination or Path("project")).absolute()) as directory_beside:
+        with staging(options.destination or Path("project")) as directory_beside:
             yield directory_beside
 
 
