@@ -1,0 +1,94 @@
+"""`bedplate new` on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pexpect
+import yaml
+from conftest import Cli
+
+DOWN = "\x1b[B"
+ENTER = "\r"
+INTERRUPT = "\x03"
+
+
+@contextmanager
+def asked(cli: Cli, *arguments: str) -> Iterator[pexpect.spawn]:
+    terminal = pexpect.spawn(
+        sys.executable,
+        ["-m", "bedplate", "new", *arguments],
+        cwd=cli.directory,
+        # The terminal of a test answers no question about where its cursor is.
+        env=cli.environment | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"},
+        dimensions=(40, 160),
+        encoding="utf-8",
+        timeout=30,
+    )
+    try:
+        yield terminal
+    finally:
+        terminal.close(force=True)
+
+
+def finish(terminal: pexpect.spawn) -> int:
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    return terminal.exitstatus
+
+
+def test_asks_the_domain_first_and_then_what_it_needs(cli: Cli) -> None:
+    with asked(cli, "demo") as terminal:
+        terminal.expect("What are you building")
+        terminal.send(DOWN + ENTER)
+        for help_text in ("Name of the project", "One sentence", "Who holds", "Licence"):
+            terminal.expect(help_text)
+            terminal.send(ENTER)
+        assert finish(terminal) == 0
+    answers = yaml.safe_load((cli.directory / "demo/.copier-answers.yml").read_text())
+    assert (answers["domain"], answers["project_name"]) == ("http-gateway", "demo")
+
+
+def test_asks_nothing_that_was_answered(cli: Cli) -> None:
+    with asked(cli, "demo", "--domain", "sensor-node", "--defaults") as terminal:
+        assert finish(terminal) == 0
+        assert "Name of the project" not in terminal.before
+
+
+def test_tells_a_bad_name_before_going_on(cli: Cli) -> None:
+    with asked(cli, "demo", "--domain", "sensor-node") as terminal:
+        terminal.expect("Name of the project")
+        terminal.send("\x15" + "crate" + ENTER)
+        terminal.expect("crate is a keyword of Rust")
+        terminal.send(INTERRUPT)
+        assert finish(terminal) == 130
+    assert list(cli.directory.iterdir()) == []
+
+
+def test_leaves_nothing_when_interrupted_at_a_question(cli: Cli) -> None:
+    with asked(cli, "a/b/demo") as terminal:
+        terminal.expect("What are you building")
+        terminal.send(INTERRUPT)
+        assert finish(terminal) == 130
+    assert list(cli.directory.iterdir()) == []
+
+
+def test_refuses_an_answer_that_turns_out_to_be_hidden(cli: Cli) -> None:
+    with asked(cli, "demo", "--set", "module_prefix=example.com") as terminal:
+        terminal.expect("What are you building")
+        terminal.send(DOWN + ENTER)
+        for help_text in ("Name of the project", "One sentence", "Who holds", "Licence"):
+            terminal.expect(help_text)
+            terminal.send(ENTER)
+        terminal.expect("bedplate: --set module_prefix=example.com: not asked with these answers")
+        assert finish(terminal) == 2
+    assert list(cli.directory.iterdir()) == []
+
+
+def test_refuses_a_bad_answer_before_it_asks_the_first_question(cli: Cli) -> None:
+    with asked(cli, "demo", "--set", "licence=GPL") as terminal:
+        terminal.expect("bedplate: --set licence=GPL: not one of Apache-2.0, MIT")
+        assert finish(terminal) == 2
+        assert "What are you building" not in terminal.before
