@@ -189,7 +189,5 @@ def test_uses_the_working_tree_of_the_checkout_that_it_runs_from(cli: Cli) -> No
 def test_keeps_personal_defaults(cli: Cli) -> None:
     settings = cli.directory / "settings.yml"
     settings.write_text("defaults:\n  owner: Ada Lovelace\n")
-    cli.bedplate(
-        "new", "demo", "--domain", "http-api", "--defaults", COPIER_SETTINGS_PATH=str(settings)
-    )
+    cli.bedplate("new", "demo", "--domain", "http-api", "--defaults", COPIER_SETTINGS_PATH=str(settings))
     assert answers(cli.directory / "demo")["owner"] == "Ada Lovelace"

@@ -181,7 +181,8 @@ SOURCES = {
     "is some file": ("file", "--source {directory}/file: neither a directory nor a git bundle"),
     "is not a repository": (
         "git+file:///nowhere/bedplate.git",
-        "--source git+file:///nowhere/bedplate.git: '/nowhere/bedplate.git' does not appear to be a git repository",
+        "--source git+file:///nowhere/bedplate.git: '/nowhere/bedplate.git' does not appear to be a git "
+        "repository",
     ),
 }
 
