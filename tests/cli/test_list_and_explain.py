@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, Cli
 from jsonschema import Draft202012Validator
+from shell import ROOT, Cli
 
 DOMAINS = {"http-api": "go-service", "http-gateway": "rust-service", "sensor-node": "rust-embedded"}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, Cli
+from shell import ROOT, Cli
 
 DOMAINS = ("http-api", "http-gateway", "sensor-node")
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pexpect
 import yaml
-from conftest import Cli
+from shell import Cli
 
 DOWN = "\x1b[B"
 ENTER = "\r"

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Cli
+from shell import Cli
 
 BAD_INPUT = 2
 REFUSED = 4

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Cli
+from shell import ROOT, Cli
 
 DOMAINS = ("http-api", "http-gateway", "sensor-node")
 SHARED = {".copier-answers.yml", ".editorconfig", ".gitattributes", "LICENSE", "SECURITY.md", "README.md"}

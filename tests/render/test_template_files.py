@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT
+from shell import ROOT
 
 TEMPLATES = sorted(path for path in (ROOT / "templates").iterdir() if not path.name.startswith("_"))
 CARRIED = [ROOT / "questions", ROOT / "templates", ROOT / "locks", ROOT / "contract"]
@@ -34,7 +34,7 @@ Spine.add_constructor("!include", lambda loader, node: ["!include", loader.const
 
 @pytest.fixture(scope="module")
 def spine() -> list[Any]:
-    return list(yaml.load_all((ROOT / "copier.yml").read_text(), Loader=Spine))  # noqa: S506
+    return list(yaml.load_all((ROOT / "copier.yml").read_text(), Loader=Spine))
 
 
 @pytest.fixture(scope="module")
