@@ -125,6 +125,8 @@ def parse(questionnaire: Questionnaire, question: Question, value: object, value
     allowed = choices(questionnaire, question, values)
     for item in answer if question.multiselect else [answer] if allowed else []:
         _require_choice(item, allowed)
+    if question.multiselect:
+        answer = [choice.value for choice in allowed if choice.value in answer]
     complaint = str(render(questionnaire, question.validator, {**values, question.name: answer})).strip()
     if complaint:
         raise ValueError(complaint)
