@@ -91,9 +91,14 @@ def complaints(
 def name_after(destination: Path, given: Mapping[str, object], questionnaire: Questionnaire) -> str | None:
     """The name of the destination, where it can be the name of a project whatever is answered else."""
     name = destination.resolve().name
-    question = questionnaire.questions["domain"]
-    domains = [choice.value for choice in questionnaire.choices(question, questionnaire.evaluate({}).values)]
-    for domain in [given["domain"]] if "domain" in given else domains:
+    if "domain" in given:
+        domains = [given["domain"]]
+    else:
+        question = questionnaire.questions["domain"]
+        domains = [
+            choice.value for choice in questionnaire.choices(question, questionnaire.evaluate({}).values)
+        ]
+    for domain in domains:
         problems = questionnaire.evaluate({"domain": domain, "project_name": name}).problems
         if any(problem.question == "project_name" for problem in problems):
             return None

@@ -191,9 +191,9 @@ def render(questionnaire: Questionnaire, text: object, values: Mapping[str, Any]
     """Render text as a template, raising Jinja's `UndefinedError`; anything else stays as it is."""
     if isinstance(text, list):
         return [render(questionnaire, item, values) for item in text]
-    if not isinstance(text, str):
+    if not isinstance(text, str) or "{" not in text:
         return text
-    return questionnaire.environment.from_string(text).render(values)
+    return questionnaire.template(text).render(values)
 
 
 def _unknown(questionnaire: Questionnaire, name: str) -> Problem:

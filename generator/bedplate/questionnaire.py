@@ -8,9 +8,9 @@ asks. Reading the questions needs only YAML; Jinja is imported when something is
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +20,7 @@ import yaml
 from bedplate.errors import BadInput
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from jinja2.sandbox import SandboxedEnvironment
 
 # Reads about ten times faster than the loader in Python; every wheel of PyYAML has it.
@@ -140,6 +141,11 @@ class Questionnaire:
         options["undefined"] = StrictUndefined
         extensions = ["jinja2_ansible_filters.AnsibleCoreFiltersExtension"]
         return SandboxedEnvironment(loader=FileSystemLoader(self.root), extensions=extensions, **options)
+
+    @cached_property
+    def template(self) -> Callable[[str], Template]:
+        """Compile a text of the questionnaire as a template, each once."""
+        return cache(self.environment.from_string)
 
     def __iter__(self) -> Iterator[Question]:
         """Iterate over the questions in order."""

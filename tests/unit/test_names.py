@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import keyword
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from bedplate.questionnaire import Questionnaire
 from shell import ROOT
 
@@ -80,13 +82,34 @@ def test_refuses_a_reserved_name(bedplate: Questionnaire, domain: str, name: str
     assert problem(bedplate, domain, "project_name", name) == reason
 
 
-@pytest.mark.parametrize(
-    "crate", ["tokio", "hyper", "hyper-util", "http-body-util", "serde", "pin-project-lite"]
-)
-def test_refuses_a_gateway_named_like_a_crate_of_its_lock(bedplate: Questionnaire, crate: str) -> None:
-    reason = f"{crate} is the name of a crate that the project depends on"
-    assert problem(bedplate, "http-gateway", "project_name", crate) == reason
-    assert problem(bedplate, "http-api", "project_name", crate) == ""
+@pytest.mark.parametrize("domain", ["http-gateway", "sensor-node"])
+def test_refuses_a_project_named_like_a_crate_of_its_lock(bedplate: Questionnaire, domain: str) -> None:
+    catalogue = yaml.safe_load((ROOT / "questions/domains.yml").read_text())["domains"]["default"]
+    lock = (ROOT / catalogue[domain]["lock"]).read_text()
+    crates = set(re.findall(r'name = "([^"]+)"\nversion = "[^"]+"\nsource = ', lock))
+    assert crates
+    for crate in crates:
+        name = crate.lower().replace("_", "-")
+        if problem(bedplate, "http-api", "project_name", name) == "":
+            reason = f"{name} is the name of a crate that the project depends on"
+            assert problem(bedplate, domain, "project_name", name) == reason
+
+
+def test_knows_a_crate_by_its_name_with_hyphens_or_underscores(tmp_path: Path) -> None:
+    for part in ("questions", "copier.yml"):
+        (tmp_path / part).symlink_to(ROOT / part)
+    lock = tmp_path / "locks/rust-service/http-gateway.lock"
+    lock.parent.mkdir(parents=True)
+    source = 'source = "registry+https://github.com/rust-lang/crates.io-index"'
+    lock.write_text(
+        f'version = 4\n\n[[package]]\nname = "edge_proxy"\nversion = "1.0.0"\n{source}\n\n'
+        '[[package]]\nname = "gateway"\nversion = "0.1.0"\n'
+    )
+    questionnaire = Questionnaire.load(tmp_path)
+    assert problem(questionnaire, "http-gateway", "project_name", "edge-proxy") != ""
+    assert problem(questionnaire, "http-gateway", "project_name", "edge") == ""
+    assert problem(questionnaire, "http-gateway", "project_name", "gateway") == ""
+    assert problem(questionnaire, "http-api", "project_name", "edge-proxy") == ""
 
 
 # What Cargo says about a name in `cargo new`, and Go about a module path in `go mod init`, counts.
