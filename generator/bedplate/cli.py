@@ -30,10 +30,51 @@ Json = Annotated[bool, typer.Option("--json", help="Report as JSON on standard o
 Source = Annotated[
     str | None,
     typer.Option(
-        metavar="REPO", envvar="BEDPLATE_SOURCE", help="Template: a path, a git URL or a git bundle."
+        "--source",
+        metavar="REPO",
+        envvar="BEDPLATE_SOURCE",
+        help="Template: a path, a git URL or a git bundle.",
     ),
 ]
-
+Destination = Annotated[
+    Path | None,
+    typer.Argument(metavar="DEST", help="Directory to make. Default: one named like the project."),
+]
+Domain = Annotated[
+    str | None, typer.Option("--domain", help="What is being built; `bedplate list` shows them.")
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Answer one question. Repeatable.")
+]
+Answers = Annotated[
+    Path | None,
+    typer.Option("--answers", metavar="FILE", help="Answers as a YAML mapping; options override."),
+]
+Defaults = Annotated[bool, typer.Option("--defaults", help="Take the default of every other question.")]
+Ref = Annotated[str | None, typer.Option("--ref", help="Branch, tag or commit of the template.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the files and their sizes, write none.")]
+Git = Annotated[bool, typer.Option("--git", help="Make the project a git repository, all files staged.")]
+Name = Annotated[str, typer.Argument(metavar="DOMAIN|QUESTION", help="What to explain.")]
+Domains = Annotated[list[str] | None, typer.Argument(metavar="DOMAIN", help="Default: all.")]
+Rows = Annotated[Literal["default"], typer.Option("--rows", help="Which rows of answers.")]
+Row = Annotated[list[str] | None, typer.Option("--row", metavar="ID", help="Only this row. Repeatable.")]
+Level = Annotated[Literal["render", "static", "build", "run"], typer.Option("--level", help="How deep.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Rows verified at the same time.")]
+Engine = Annotated[
+    Literal["auto", "container", "host"], typer.Option("--engine", help="What builds and runs.")
+]
+Bases = Annotated[
+    Literal["auto", "registry", "local"],
+    typer.Option("--bases", help="Base images: pulled, or stand-ins made here."),
+]
+KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Go on after a failed row.")]
+Report = Annotated[
+    Path | None, typer.Option("--report", metavar="DIR", help="Write report.json and junit.xml.")
+]
+Existing = Annotated[
+    Path | None, typer.Option("--project", metavar="PATH", help="Verify a project that exists.")
+]
+Sweep = Annotated[bool, typer.Option("--sweep", help="Remove what killed runs left behind, and end.")]
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -63,7 +104,8 @@ def _finish(work: Callable[[], int], debug: bool) -> None:
     except Exception as error:
         if debug:
             raise
-        typer.echo(f"bedplate: {type(error).__name__}: {error} (--debug shows where)", err=True)
+        reason = " ".join(str(error).split())
+        typer.echo(f"bedplate: {type(error).__name__}: {reason} (--debug shows where)", err=True)
         code = 1
     raise typer.Exit(code)
 
@@ -85,28 +127,15 @@ def _root(
 
 @app.command()
 def new(
-    destination: Annotated[
-        Path | None,
-        typer.Argument(metavar="[DEST]", help="Directory to make. Default: one named like the project."),
-    ] = None,
-    domain: Annotated[
-        str | None, typer.Option(help="What is being built; `bedplate list` shows them.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Answer one question. Repeatable.")
-    ] = None,
-    answers: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Answers as a YAML mapping; --set goes before them.")
-    ] = None,
-    defaults: Annotated[
-        bool, typer.Option("--defaults", help="Take the default of every other question.")
-    ] = False,
+    destination: Destination = None,
+    domain: Domain = None,
+    settings: Settings = None,
+    answers: Answers = None,
+    defaults: Defaults = False,
     source: Source = None,
-    ref: Annotated[str | None, typer.Option(help="Branch, tag or commit of the template.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the files and their sizes, write none.")
-    ] = False,
-    git: Annotated[bool, typer.Option("--git", help="Make the project a git repository.")] = False,
+    ref: Ref = None,
+    dry_run: DryRun = False,
+    git: Git = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -115,20 +144,19 @@ def new(
     def work() -> int:
         from bedplate.commands import new as command
 
-        return command.run(
-            command.NewOptions(
-                destination,
-                domain,
-                tuple(settings or ()),
-                answers,
-                defaults,
-                source,
-                ref,
-                dry_run,
-                git,
-                as_json,
-            )
+        options = command.NewOptions(
+            destination=destination,
+            domain=domain,
+            settings=tuple(settings or ()),
+            answers=answers,
+            defaults=defaults,
+            source=source,
+            ref=ref,
+            dry_run=dry_run,
+            git=git,
+            json=as_json,
         )
+        return command.run(options)
 
     _finish(work, debug)
 
@@ -146,12 +174,7 @@ def list_domains(source: Source = None, as_json: Json = False, debug: Debug = Fa
 
 
 @app.command()
-def explain(
-    name: Annotated[str, typer.Argument(metavar="DOMAIN|QUESTION")],
-    source: Source = None,
-    as_json: Json = False,
-    debug: Debug = False,
-) -> None:
+def explain(name: Name, source: Source = None, as_json: Json = False, debug: Debug = False) -> None:
     """Say what a domain emits and why in that language, or what a question decides."""
 
     def work() -> int:
@@ -164,28 +187,17 @@ def explain(
 
 @app.command()
 def verify(
-    domains: Annotated[list[str] | None, typer.Argument(metavar="[DOMAIN]...", help="Default: all.")] = None,
-    rows: Annotated[Literal["default"], typer.Option(help="Which rows of answers.")] = "default",
-    row: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this row. Repeatable.")] = None,
-    level: Annotated[Literal["render", "static", "build", "run"], typer.Option(help="How deep.")] = "run",
-    jobs: Annotated[int, typer.Option(min=1, help="Rows verified at the same time.")] = 1,
-    engine: Annotated[
-        Literal["auto", "container", "host"], typer.Option(help="What builds and runs.")
-    ] = "auto",
-    bases: Annotated[
-        Literal["auto", "registry", "local"],
-        typer.Option(help="Base images: pulled, or stand-ins made here."),
-    ] = "auto",
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a failed row.")] = False,
-    report: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write report.json and junit.xml.")
-    ] = None,
-    project: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Verify a project that exists.")
-    ] = None,
-    sweep: Annotated[
-        bool, typer.Option("--sweep", help="Remove what killed runs left behind, and end.")
-    ] = False,
+    domains: Domains = None,
+    rows: Rows = "default",
+    row: Row = None,
+    level: Level = "run",
+    jobs: Jobs = 1,
+    engine: Engine = "auto",
+    bases: Bases = "auto",
+    keep_going: KeepGoing = False,
+    report: Report = None,
+    project: Existing = None,
+    sweep: Sweep = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -194,22 +206,21 @@ def verify(
     def work() -> int:
         from bedplate.commands import verify as command
 
-        return command.run(
-            command.VerifyOptions(
-                domains=tuple(domains or ()),
-                rows=rows,
-                row=tuple(row or ()),
-                level=level,
-                jobs=jobs,
-                engine=engine,
-                bases=bases,
-                keep_going=keep_going,
-                report=report,
-                project=project,
-                sweep=sweep,
-                json=as_json,
-            )
+        options = command.VerifyOptions(
+            domains=tuple(domains or ()),
+            rows=rows,
+            row=tuple(row or ()),
+            level=level,
+            jobs=jobs,
+            engine=engine,
+            bases=bases,
+            keep_going=keep_going,
+            report=report,
+            project=project,
+            sweep=sweep,
+            json=as_json,
         )
+        return command.run(options)
 
     _finish(work, debug)
 
