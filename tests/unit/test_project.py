@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from bedplate.errors import BadInput, Refused
 from bedplate.project import File, Project, check_free, publish, staging, tree
 
