@@ -124,8 +124,8 @@ def _answers(endpoint: str, image: str, within: float) -> bool:
 
     environment = os.environ | ({"DOCKER_HOST": endpoint} if endpoint else {})
     try:
-        api = docker.from_env(timeout=int(within), environment=environment).api
-        api.inspect_distribution(image)
+        engine = docker.from_env(timeout=max(1, round(within)), environment=environment)
+        engine.images.get_registry_data(image)
     except (DockerException, RequestException):
         return False
     return True

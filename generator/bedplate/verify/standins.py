@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -136,6 +137,16 @@ class StandIns:
         """The id of a local image, if it is there."""
         asked = self.client.run("image", "inspect", "--format", "{{.Id}}", tag)
         return asked.stdout.strip() or None
+
+    def prune(self) -> tuple[str, ...]:
+        """Remove the images of recipes that are no longer these; gives their tags."""
+        kept = {tag for recipe in self.recipes.values() for tag in (recipe.tag, recipe.root.tag)}
+        listed = self.client.run(
+            *("image", "ls", f"--filter=label={LABEL}", "--format={{.Repository}}:{{.Tag}}")
+        )
+        own = re.compile(rf"{REPOSITORY}/.+-[0-9a-f]{{{_DIGITS}}}")
+        stale = [tag for tag in listed.stdout.split() if own.fullmatch(tag) and tag not in kept]
+        return tuple(tag for tag in stale if self.client.run("rmi", tag).returncode == 0)
 
     def _make_root(self, root: Root) -> None:
         here = _MACHINES.get(platform.machine())

@@ -1,0 +1,52 @@
+# Working on Bedplate, and with it from a checkout. `make` alone lists the verbs.
+PYTHON ?= python3
+JOBS ?= auto
+ARGS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+BIN := .venv/bin
+PACKAGE := .venv/package-installed
+TOOLS := .venv/tools-installed
+TESTS = $(BIN)/pytest -n $(JOBS) --dist loadgroup
+
+.DEFAULT_GOAL := help
+.PHONY: help new test check verify mutants bench bases doctor clean
+
+help: ## list the verbs
+	@sed -nE 's/^([a-z]+):[^#]*## /  make \1\t/p' Makefile | expand -t 16
+
+new: $(PACKAGE) ## start a project: make new DEST=../orders DOMAIN=http-api
+	@$(BIN)/bedplate new $(DEST) $(if $(DOMAIN),--domain $(DOMAIN)) $(ARGS)
+
+test: $(TOOLS) ## run everything: unit, render, containers, emulator; installs an engine where there is none
+	@ci/provision engine && $(TESTS) $(ARGS)
+
+check: $(TOOLS) ## lint, types and the tests that need no engine
+	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
+	$(TESTS) -m 'not engine' $(ARGS)
+
+verify: $(PACKAGE) ## emit projects and prove them: make verify ARGS="http-api --level run"
+	@ci/provision engine && $(BIN)/bedplate verify $(ARGS)
+
+mutants: $(TOOLS) ## break templates on purpose and expect verification to fail
+	@ci/provision engine && $(TESTS) -m mutant $(ARGS)
+
+bench: $(PACKAGE) ## time the command line against its limits
+	@$(BIN)/python ci/bench_cli.py $(ARGS)
+
+bases: $(PACKAGE) ## make the stand-ins for base images, or see that they are there
+	@ci/provision engine && $(BIN)/python ci/bases/build.py $(ARGS)
+
+doctor: $(PACKAGE) ## say what is here, what each level needs and how to get it
+	@$(BIN)/bedplate doctor $(ARGS)
+
+clean: ## remove the virtual environment, caches and build results
+	rm -rf .venv .cache build dist report .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# pip 23, which comes with Python 3.11, does not know dependency groups.
+$(PACKAGE): pyproject.toml
+	@ci/provision python && $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --upgrade 'pip>=25.1' && $(BIN)/pip install --quiet --editable . && touch $@
+
+$(TOOLS): $(PACKAGE)
+	@$(BIN)/pip install --quiet --group dev && touch $@
