@@ -66,8 +66,10 @@ class Client:
         if asked.returncode:
             reason = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise MissingTool(f"no container engine answers: {reason}")
-        version, architecture = asked.stdout.split()
-        return Server(version, architecture)
+        match asked.stdout.split():
+            case [version, architecture]:
+                return Server(version, architecture)
+        raise MissingTool(f"{self.path}: does not say which container engine it talks to")
 
     def endpoint(self) -> str:
         """Where the daemon is, as DOCKER_HOST would name it."""

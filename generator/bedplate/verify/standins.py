@@ -106,7 +106,7 @@ class StandIns:
     announce: Announce = field(default=lambda line: None)
 
     @classmethod
-    def open(cls, checkout: Path, client: Client, announce: Announce) -> StandIns:
+    def open(cls, checkout: Path, client: Client, announce: Announce = lambda line: None) -> StandIns:
         """Read the recipes, for the architecture of the engine that answers.
 
         Raises:
@@ -123,6 +123,7 @@ class StandIns:
         """
         made = self.find(recipe.tag)
         if made is None:
+            _check_verifiable(recipe)
             with _alone():
                 if self.find(recipe.root.tag) is None:
                     self._make_root(recipe.root)
@@ -236,6 +237,14 @@ def _apt_sources() -> Path | None:
     return path
 
 
+def _check_verifiable(recipe: Recipe) -> None:
+    if recipe.sdk and not recipe.sdk.checksum:
+        raise MissingTool(
+            f"questions/versions.yml: go.sdk_checksums has none for {recipe.sdk.platform}, "
+            "without which the download can't be verified"
+        )
+
+
 def _contexts(recipe: Recipe, stack: ExitStack) -> Iterator[tuple[str, Path]]:
     """Directories that the recipe's build takes files from; they are gone when the stack closes."""
     scratch = Path(stack.enter_context(TemporaryDirectory(prefix="bedplate-")))
@@ -245,11 +254,6 @@ def _contexts(recipe: Recipe, stack: ExitStack) -> Iterator[tuple[str, Path]]:
         shutil.copy(recipe.bundle, trust / "ca-certificates.crt")
     yield "trust", trust
     if recipe.sdk:
-        if not recipe.sdk.checksum:
-            raise MissingTool(
-                f"questions/versions.yml: go.sdk_checksums has none for {recipe.sdk.platform}, "
-                "so that Go can't be verified"
-            )
         gosdk.fetch(recipe.sdk.version, recipe.sdk.platform, recipe.sdk.checksum, scratch / "sdk")
         yield "sdk", scratch / "sdk"
 
