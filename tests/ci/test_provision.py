@@ -1,11 +1,10 @@
-"""`ci/provision` on machines that have everything, and in containers that have nothing."""
+"""What `ci/provision` does, on fresh Debian machines that are containers."""
 
 from __future__ import annotations
 
 import subprocess
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pexpect
 import pytest
@@ -14,99 +13,9 @@ from bedplate.verify.client import Client
 from bedplate.verify.standins import StandIns
 from shell import ROOT
 
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
+
 PROVISION = ROOT / "ci" / "provision"
-TOOLS = ("cat", "dirname", "grep", "id", "sed", "sh", "sleep", "timeout")
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Path:
-    """A search path with a shell's usual tools and an apt-get that only records that it was called."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for tool in TOOLS:
-        (programs / tool).symlink_to(
-            next(p / tool for p in (Path("/usr/bin"), Path("/bin")) if (p / tool).exists())
-        )
-    add(programs, "apt-get", f"echo called >>{tmp_path}/apt-get.called")
-    add(programs, "git", "true")
-    add(programs, "python3", "true")
-    return programs
-
-
-def add(programs: Path, name: str, script: str) -> None:
-    (programs / name).write_text(f"#!/bin/sh\n{script}\n")
-    (programs / name).chmod(0o755)
-
-
-def provision(machine: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    finished = subprocess.run(
-        [PROVISION, *arguments],
-        env={"PATH": str(machine), **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert not (machine.parent / "apt-get.called").exists()
-    return finished
-
-
-def test_touches_nothing_where_an_engine_answers(machine: Path) -> None:
-    add(machine, "docker", "true")
-    finished = provision(machine)
-    assert (finished.returncode, finished.stdout) == (0, "provision: nothing is missing\n")
-
-
-def test_finds_the_engine_through_a_later_client_on_the_path(machine: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "first"
-    broken.mkdir()
-    add(broken, "docker", "exit 1")
-    add(machine, "docker", "true")
-    finished = provision(machine, "engine", PATH=f"{broken}:{machine}")
-    assert finished.stdout == "provision: nothing is missing\n"
-
-
-def test_asks_for_buildx_where_the_client_has_none(machine: Path) -> None:
-    add(machine, "docker", 'test "$1" != buildx')
-    finished = provision(machine)
-    assert finished.returncode == 3
-    assert "no buildx: install docker-buildx" in finished.stderr
-
-
-def test_starts_no_engine_in_the_place_of_a_remote_one(machine: Path) -> None:
-    add(machine, "docker", "exit 1")
-    finished = provision(machine, DOCKER_HOST="ssh://builder")
-    assert finished.returncode == 3
-    assert "DOCKER_HOST=ssh://builder does not answer" in finished.stderr
-
-
-def test_the_plan_names_what_is_missing(machine: Path) -> None:
-    (machine / "git").unlink()
-    add(machine, "python3", "exit 1")
-    finished = provision(machine, "--plan")
-    assert finished.returncode == 0
-    assert "python3-venv git mmdebstrap" in finished.stdout
-    assert "docker.io docker-cli docker-buildx iptables" in finished.stdout
-    assert "start dockerd" in finished.stdout
-
-
-def test_the_python_part_needs_no_engine(machine: Path) -> None:
-    assert provision(machine, "python").stdout == "provision: nothing is missing\n"
-
-
-def test_an_engine_that_is_installed_is_only_started(machine: Path) -> None:
-    add(machine, "docker", 'test "$1" = buildx')
-    for name in ("dockerd", "mmdebstrap"):
-        add(machine, name, "true")
-    planned = provision(machine, "--plan").stdout.splitlines()
-    assert planned == ["provision: start dockerd, which writes to /var/log/bedplate-dockerd.log"]
-
-
-def test_an_unknown_part_shows_the_usage(machine: Path) -> None:
-    finished = provision(machine, "everything")
-    assert finished.returncode == 2
-    assert "ci/provision [--plan] [--yes] [python] [engine]" in finished.stderr
 
 
 class Container:
@@ -166,8 +75,6 @@ def privileged(client: Client, debian: str) -> Iterator[Container]:
     container.remove()
 
 
-@pytest.mark.engine
-@pytest.mark.xdist_group("engine")
 def test_on_a_fresh_machine_an_engine_is_installed_started_and_started_again(privileged: Container) -> None:
     first = privileged.run("/provision engine </dev/null")
     assert first.returncode == 0, first.stdout + first.stderr
@@ -211,8 +118,6 @@ def sources_after(container: Container, files: dict[str, str]) -> str:
     return finished.stdout
 
 
-@pytest.mark.engine
-@pytest.mark.xdist_group("engine")
 def test_mirrors_and_keys_are_those_of_the_machine(fresh: Container) -> None:
     derived = sources_after(
         fresh,
@@ -235,8 +140,6 @@ def test_mirrors_and_keys_are_those_of_the_machine(fresh: Container) -> None:
     )
 
 
-@pytest.mark.engine
-@pytest.mark.xdist_group("engine")
 def test_one_line_sources_are_derived_as_well(fresh: Container) -> None:
     derived = sources_after(
         fresh,
@@ -256,16 +159,12 @@ def test_one_line_sources_are_derived_as_well(fresh: Container) -> None:
     )
 
 
-@pytest.mark.engine
-@pytest.mark.xdist_group("engine")
 def test_the_newer_release_is_pinned_below_everything(fresh: Container) -> None:
     sources_after(fresh, {"sources.list": "deb http://mirror.example/debian bookworm main\n"})
     pinned = fresh.run("cat /etc/apt/preferences.d/bedplate-trixie").stdout
     assert pinned == "Package: *\nPin: release n=trixie*\nPin-Priority: 100\n"
 
 
-@pytest.mark.engine
-@pytest.mark.xdist_group("engine")
 def test_a_user_who_is_not_root_is_told_what_to_install(client: Client, fresh: Container) -> None:
     finished = client.run("exec", "--user=65534", fresh.name, "/provision")
     assert finished.returncode == 3
@@ -273,8 +172,6 @@ def test_a_user_who_is_not_root_is_told_what_to_install(client: Client, fresh: C
     assert "not root" in finished.stderr
 
 
-@pytest.mark.engine
-@pytest.mark.xdist_group("engine")
 def test_another_system_is_told_what_to_install(fresh: Container) -> None:
     finished = fresh.run("echo ID=fedora >/etc/os-release; /provision engine")
     assert finished.returncode == 3
@@ -282,8 +179,6 @@ def test_another_system_is_told_what_to_install(fresh: Container) -> None:
     assert "not Debian 12 or 13" in finished.stderr
 
 
-@pytest.mark.engine
-@pytest.mark.xdist_group("engine")
 def test_on_a_terminal_it_asks_once_and_no_means_no(client: Client, fresh: Container) -> None:
     terminal = pexpect.spawn(
         client.path, ["exec", "-it", fresh.name, "/provision"], timeout=60, encoding="utf-8"
@@ -298,8 +193,6 @@ def test_on_a_terminal_it_asks_once_and_no_means_no(client: Client, fresh: Conta
     assert fresh.run("ls /etc/apt/sources.list.d").stdout == ""
 
 
-@pytest.mark.engine
-@pytest.mark.xdist_group("engine")
 def test_on_a_terminal_yes_goes_ahead(client: Client, fresh: Container) -> None:
     fresh.run(FAKES)
     command = ["exec", "-it", "--env=PATH=/fakes:/usr/sbin:/usr/bin:/sbin:/bin", fresh.name, "/provision"]
