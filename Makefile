@@ -16,7 +16,8 @@ help: ## list the verbs
 	@sed -nE 's/^([a-z]+):[^#]*## /  make \1\t/p' Makefile | expand -t 16
 
 new: $(PACKAGE) ## start a project: make new DEST=../orders DOMAIN=http-api
-	@$(BIN)/bedplate new $(DEST) $(if $(DOMAIN),--domain $(DOMAIN)) $(ARGS)
+	@test -t 0 && test -t 1 || set -- --defaults; \
+	$(BIN)/bedplate new $(DEST) $(if $(DOMAIN),--domain $(DOMAIN)) "$$@" $(ARGS)
 
 test: $(TOOLS) ## run everything: unit, render, containers, emulator; installs an engine where there is none
 	@ci/provision engine && $(TESTS) $(ARGS)
