@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,5 +51,6 @@ def test_ci_runs_make_test_with_nothing_to_read_and_keeps_its_exit_code(tmp_path
 )
 def test_shell_scripts_are_clean_and_can_be_run(script: str) -> None:
     assert os.access(ROOT / script, os.X_OK)
-    checked = subprocess.run(["shellcheck", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+    checked = subprocess.run([shellcheck, script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert checked.stdout == ""

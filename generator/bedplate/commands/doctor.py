@@ -49,7 +49,7 @@ def _lines(machine: Machine) -> Iterator[str]:
     yield "Levels of verification"
     for level in machine.levels:
         outcome = level.how if level.possible else f"not possible: no {', no '.join(level.lacks)}"
-        yield f"  {_mark(level.possible)}  {level.name:<{width}}  {outcome}"
+        yield f"  {_mark(level.possible)}  {level.name:<{width}}  {outcome}; needs {level.needs}"
 
 
 def _line(item: Item, width: int) -> str:

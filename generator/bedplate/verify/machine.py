@@ -23,6 +23,7 @@ from bedplate.verify.standins import StandIns
 REGISTRY_WITHIN: Final = 3.0
 """Seconds that the image registry gets to answer."""
 _TOOL_WITHIN: Final = 10.0
+_CONTAINERS: Final = "an engine with buildx, and base images from a registry or as stand-ins"
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)+")
 
 Group = Literal["generator", "engine", "toolchains"]
@@ -41,15 +42,16 @@ class Item:
 
 @dataclass(frozen=True)
 class Level:
-    """A level of verification: the names of the items that it lacks here. Possible when none is."""
+    """A level of verification: what it needs, and the names of the items that it lacks here."""
 
     name: str
+    needs: str
     lacks: tuple[str, ...]
     how: str
 
     @property
     def possible(self) -> bool:
-        """True when everything is there."""
+        """True when it lacks nothing."""
         return not self.lacks
 
 
@@ -81,8 +83,8 @@ def _levels(items: tuple[Item, ...]) -> tuple[Level, ...]:
     lacks = (*generator, *engine, *(bases if not engine else ()))
     how = f"in containers, on {'images from the registry' if pulled else 'stand-ins'}"
     return (
-        Level("render", generator, "in this process"),
-        *(Level(name, lacks, how) for name in ("static", "build", "run")),
+        Level("render", "Python and git", generator, "in this process"),
+        *(Level(name, _CONTAINERS, lacks, how) for name in ("static", "build", "run")),
     )
 
 
