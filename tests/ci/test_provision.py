@@ -129,7 +129,7 @@ def test_mirrors_and_keys_are_those_of_the_machine(fresh: Container) -> None:
                 "Components: main\n"
             ),
             "sources.list.d/others.sources": (
-                "Types: deb\nURIs: https://deb.nodesource.com/node\nSuites: nodistro\nComponents: main\n"
+                "Types: deb\nURIs: https://packages.example/node\nSuites: nodistro\nComponents: main\n"
             ),
         },
     )
