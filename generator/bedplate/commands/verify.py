@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
+
+import typer
+
+from bedplate.errors import BadInput, MissingTool
+from bedplate.verify import report as reports
+from bedplate.verify import sweep
+from bedplate.verify.findings import Findings
+from bedplate.verify.levels import Level, RowResult
+from bedplate.verify.progress import Display, Lines, LiveTable
+from bedplate.verify.rows import select
+from bedplate.verify.run import Docker
+from bedplate.verify.verification import Settings, Verification
 
 
 @dataclass(frozen=True)
@@ -26,5 +44,92 @@ class VerifyOptions:
 
 
 def run(options: VerifyOptions) -> int:
-    """Verify what the options select; 0 when all of it passed, 1 when something failed."""
-    raise NotImplementedError
+    """Verify what the options select.
+
+    Returns 0 when all of it is proved, 1 when something failed, 3 when nothing failed but a level that
+    was asked for could not be tried here.
+    """
+    if options.sweep:
+        return _sweep(options.json)
+    _check(options)
+    display, shown = _display(options)
+    with shown:
+        report = _verify(options, display)
+    if options.report is not None:
+        reports.write(report, options.report)
+    if options.json:
+        typer.echo(json.dumps(reports.record(report, options.report), indent=2, ensure_ascii=False))
+    else:
+        display.conclude(report)
+    if not report.passed:
+        return 1
+    if report.unproved:
+        raise MissingTool(*report.unproved)
+    return 0
+
+
+def _check(options: VerifyOptions) -> None:
+    if options.project is not None and (options.domains or options.row):
+        raise BadInput("--project PATH: a project that exists has its answers; leave out DOMAIN and --row")
+    if options.report is not None and options.report.exists() and not options.report.is_dir():
+        raise BadInput(f"--report {options.report}: not a directory")
+
+
+def _display(options: VerifyOptions) -> tuple[Display, AbstractContextManager[None]]:
+    if options.json:
+        return Lines(partial(typer.echo, err=True)), nullcontext()
+    if not sys.stdout.isatty():
+        return Lines(typer.echo), nullcontext()
+    table = LiveTable(Level(options.level))
+    return table, table.shown()
+
+
+def _verify(options: VerifyOptions, display: Display) -> reports.Report:
+    began, started = datetime.now(UTC), time.monotonic()
+    settings = Settings(
+        engine=options.engine,
+        bases=options.bases,
+        logs=options.report.absolute() / "logs" if options.report else None,
+        jobs=options.jobs,
+        keep_going=options.keep_going,
+    )
+    with Verification.open(settings, display) as verification:
+        rows, across = _work(options, verification)
+        snapshot = None if options.project else verification.snapshot
+        return reports.Report(
+            run=verification.run.id,
+            started=began,
+            seconds=time.monotonic() - started,
+            upto=Level(options.level),
+            engine=verification.engine.name,
+            engine_detail=verification.engine.describe(),
+            bases=verification.engine.bases(),
+            rows=rows,
+            across=across,
+            commit=snapshot.commit if snapshot else None,
+            modified=snapshot.modified if snapshot else False,
+        )
+
+
+def _work(options: VerifyOptions, verification: Verification) -> tuple[tuple[RowResult, ...], Findings]:
+    level = Level(options.level)
+    if options.project is not None:
+        return (verification.tree(options.project, level),), Findings()
+    rows = select(verification.snapshot.questionnaire, options.rows, options.domains, options.row)
+    return verification.rows(rows, level), verification.across(rows)
+
+
+def _sweep(as_json: bool) -> int:
+    """Remove what runs left behind that live no more."""
+    engine = Docker.connect().api
+    removed = {run: sweep.remove(engine, run) for run in sweep.leftover_runs(engine)}
+    if as_json:
+        typer.echo(json.dumps({run: str(what) for run, what in removed.items()}, indent=2))
+        return 0
+    for run, what in removed.items():
+        typer.echo(f"{run}: removed {what}")
+    for run in sorted(run for run in sweep.runs(engine) if sweep.elsewhere(run)):
+        typer.echo(f"{run}: left, it belongs to another machine; remove it there")
+    if not removed:
+        typer.echo("nothing is left of earlier runs")
+    return 0

@@ -101,6 +101,7 @@ def execute(
     *,
     timeout: float | None = None,
     environment: Mapping[str, str] | None = None,
+    directory: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end; when this process is interrupted, what it started ends as well.
 
@@ -116,6 +117,7 @@ def execute(
         text=True,
         errors="replace",
         env=None if environment is None else dict(environment),
+        cwd=directory,
         start_new_session=True,
     ) as process:
         try:

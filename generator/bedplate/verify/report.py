@@ -1,0 +1,206 @@
+"""The evidence of a run as files: report.json, as report.schema.json describes it, and junit.xml."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from xml.etree import ElementTree
+
+from bedplate import __version__
+from bedplate.verify.bases import Base
+from bedplate.verify.findings import Check, Figure, Findings, Status
+from bedplate.verify.levels import Level, LevelResult, RowResult
+
+FORMAT: Final = 1
+"""Raised when a reader of report.json has to change."""
+SCHEMA: Final = Path(__file__).parent / "report.schema.json"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run that has ended: on what it ran, and what it found out. `commit` is the template's, if known."""
+
+    run: str
+    started: datetime
+    seconds: float
+    upto: Level
+    engine: str
+    engine_detail: str
+    bases: tuple[Base, ...]
+    rows: tuple[RowResult, ...]
+    across: Findings
+    commit: str | None = None
+    modified: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """True when nothing failed."""
+        return self.across.passed and all(row.passed for row in self.rows)
+
+    @property
+    def unproved(self) -> tuple[str, ...]:
+        """Levels that were asked for and not tried on some row, though nothing failed before them."""
+        return tuple(
+            f"{row.id}: level {result.level}: {'; '.join(_reasons(result))}"
+            for row in self.rows
+            for result in row.levels
+            if row.passed and result.status is Status.SKIPPED
+        )
+
+
+def write(report: Report, directory: Path) -> None:
+    """Put report.json and junit.xml into a directory, making it where needed."""
+    directory.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(record(report, directory), indent=2, ensure_ascii=False)
+    (directory / "report.json").write_text(f"{text}\n", encoding="utf-8")
+    ElementTree.ElementTree(junit(report)).write(
+        directory / "junit.xml", encoding="utf-8", xml_declaration=True
+    )
+
+
+def record(report: Report, directory: Path | None = None) -> dict[str, Any]:
+    """The report as report.schema.json describes it. Logs are named when they are below `directory`."""
+    return {
+        "format": FORMAT,
+        "bedplate": __version__,
+        "run": report.run,
+        "started": report.started.isoformat(timespec="seconds"),
+        "seconds": round(report.seconds, 3),
+        "status": "passed" if report.passed else "failed",
+        "level": str(report.upto),
+        "template": {"commit": report.commit, "modified": report.modified},
+        "engine": {"name": report.engine, "detail": report.engine_detail},
+        "bases": [asdict(base) for base in report.bases],
+        "across_rows": _findings(report.across),
+        "rows": [_row(row, directory) for row in report.rows],
+    }
+
+
+def _row(row: RowResult, directory: Path | None) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "domain": row.row.domain,
+        "answers": row.row.data,
+        "status": "passed" if row.passed else "failed",
+        "reproduce": row.reproduce,
+        "emit": row.emit,
+        "logs": sorted(logs(row, directory)) if directory else [],
+        "levels": [
+            {
+                "level": str(result.level),
+                "status": str(result.status),
+                "seconds": round(result.seconds, 3),
+                **_findings(result.findings),
+            }
+            for result in row.levels
+        ],
+    }
+
+
+def logs(row: RowResult, directory: Path) -> Iterator[str]:
+    """Logs of the steps that failed, relative to the directory of the report."""
+    for path in (directory / "logs" / row.row.slug).glob("*.log"):
+        yield path.relative_to(directory).as_posix()
+
+
+def _findings(findings: Findings) -> dict[str, Any]:
+    return {
+        "checks": [_check(check) for check in findings.checks],
+        "figures": [_figure(figure) for figure in findings.figures],
+        "notes": list(findings.notes),
+    }
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {
+        "name": check.name,
+        "status": str(check.status),
+        "seconds": round(check.seconds, 3),
+        "detail": check.detail,
+    }
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    return {
+        "name": figure.name,
+        "value": figure.value,
+        "unit": figure.unit,
+        "budget": figure.budget,
+        "within": figure.within,
+    }
+
+
+def junit(report: Report) -> ElementTree.Element:
+    """A test suite per row, a test case per check and per figure with a budget, as CI servers read it."""
+    suites = ElementTree.Element("testsuites", name="bedplate verify")
+    rows = [
+        (row.id, [(result.level, result.findings, result.seconds) for result in row.levels])
+        for row in report.rows
+    ]
+    across: list[tuple[str, list[tuple[Level, Findings, float]]]] = []
+    if report.across.checks:
+        across = [("across rows", [(Level.RENDER, report.across, 0.0)])]
+    for name, levels in [*rows, *across]:
+        cases = [case for level, findings, _ in levels for case in _cases(name, level, findings)]
+        suite = ElementTree.SubElement(
+            suites,
+            "testsuite",
+            name=name,
+            tests=str(len(cases)),
+            failures=str(sum(case.find("failure") is not None for case in cases)),
+            errors="0",
+            skipped=str(sum(case.find("skipped") is not None for case in cases)),
+            time=f"{sum(seconds for _, _, seconds in levels):.3f}",
+            timestamp=report.started.isoformat(timespec="seconds"),
+        )
+        suite.extend(cases)
+    return suites
+
+
+def _cases(row: str, level: Level, findings: Findings) -> Iterator[ElementTree.Element]:
+    for check in findings.checks:
+        case = _case(row, level, check.name, check.seconds)
+        if check.status is Status.SKIPPED:
+            ElementTree.SubElement(case, "skipped", message=_xml(check.detail))
+        elif check.status is Status.FAILED:
+            first = check.detail.partition("\n")[0]
+            ElementTree.SubElement(case, "failure", message=_xml(first)).text = _xml(check.detail)
+        yield case
+    for figure in findings.figures:
+        if figure.budget is not None:
+            case = _case(row, level, f"{figure.name} within budget", 0.0)
+            if not figure.within:
+                ElementTree.SubElement(case, "failure", message=over_budget(figure))
+            yield case
+
+
+def _case(row: str, level: Level, name: str, seconds: float) -> ElementTree.Element:
+    return ElementTree.Element("testcase", classname=f"{row}.{level}", name=name, time=f"{seconds:.3f}")
+
+
+def _xml(text: str) -> str:
+    """Without what XML 1.0 can't hold, in section 2.2 of its recommendation: most control characters."""
+    return "".join(c for c in text if c in "\t\n" or (c >= " " and c not in "\ufffe\uffff"))
+
+
+def over_budget(figure: Figure) -> str:
+    """`19.2 MB, budget 18 MB`."""
+    return f"{figure.value:g} {figure.unit}, budget {figure.budget:g} {figure.unit}"
+
+
+def failures(findings: Findings) -> Iterator[tuple[str, str]]:
+    """Each thing that failed, with why."""
+    for check in findings.checks:
+        if check.status is Status.FAILED:
+            yield check.name, check.detail
+    for figure in findings.figures:
+        if not figure.within:
+            yield figure.name, over_budget(figure)
+
+
+def _reasons(result: LevelResult) -> Iterable[str]:
+    return dict.fromkeys(check.detail for check in result.findings.checks if check.status is Status.SKIPPED)

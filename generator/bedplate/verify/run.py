@@ -1,0 +1,96 @@
+"""One run of the verifier: its id, its directory, what it started, and that nothing of it stays."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import rmtree
+from threading import Thread
+from typing import TYPE_CHECKING, Final
+
+from bedplate.verify import sweep
+from bedplate.verify.client import Client
+from bedplate.verify.processes import Processes
+from bedplate.verify.warden import Warden
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+_THREADS_WITHIN: Final = 10.0
+"""Seconds in which a probe notices that its containers are gone."""
+
+
+@dataclass(frozen=True)
+class Docker:
+    """A container engine: its command line for builds, its API for everything else."""
+
+    client: Client
+    api: DockerClient
+    endpoint: str
+    version: str
+    architecture: str
+
+    @classmethod
+    def connect(cls) -> Docker:
+        """Find an engine that answers, with a client that has buildx; `MissingTool` says what lacks."""
+        import docker
+
+        client = Client.find()
+        server = client.server()
+        endpoint = client.endpoint()
+        environment = os.environ | ({"DOCKER_HOST": endpoint} if endpoint else {})
+        api = docker.from_env(environment=environment)
+        return cls(client, api, endpoint, server.version, server.architecture)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the engine and the levels of one run share. `logs` holds the logs of steps that failed."""
+
+    id: str
+    directory: Path
+    logs: Path
+    processes: Processes
+    docker: Docker | None
+    threads: list[Thread] = field(default_factory=list)
+
+    @classmethod
+    @contextmanager
+    def start(cls, docker: Docker | None, logs: Path | None) -> Iterator[Run]:
+        """Begin a run. Whatever happens, all that it started is gone afterwards."""
+        run_id = sweep.new_run_id()
+        directory = Path(tempfile.mkdtemp(prefix="bedplate-verify-"))
+        endpoint = docker.endpoint if docker else None
+        with sweep.Claim(run_id), Warden(run_id, directory, endpoint) as warden:
+            run = cls(run_id, directory, logs or directory / "logs", Processes(warden.watch), docker)
+            try:
+                yield run
+            finally:
+                run.processes.cancel()
+                run._remove()
+                if run._join():
+                    run._remove()
+                    rmtree(directory, ignore_errors=True)
+                    warden.dismiss()
+
+    def work(self, target: Callable[[], None]) -> None:
+        """Start a thread whose end is awaited, for a while, when the run ends."""
+        thread = Thread(target=target, daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def _remove(self) -> None:
+        if self.docker is not None:
+            sweep.remove(self.docker.api, self.id)
+
+    def _join(self) -> bool:
+        """Await the threads; false when one goes on, so that only the end of the process stops it."""
+        until = time.monotonic() + _THREADS_WITHIN
+        for thread in self.threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in self.threads)

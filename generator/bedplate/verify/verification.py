@@ -1,0 +1,277 @@
+"""Rows through levels: what `bedplate verify` and the tests of templates call."""
+
+from __future__ import annotations
+
+import queue
+import shlex
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+from bedplate.errors import BedplateError, MissingTool
+from bedplate.project import Project
+from bedplate.questionnaire import Questionnaire
+from bedplate.render import checkout, questionnaire_of
+from bedplate.verify import static
+from bedplate.verify.bases import Mode
+from bedplate.verify.engine import Engine, Subject, log_of
+from bedplate.verify.engine_container import Container
+from bedplate.verify.engine_host import Host
+from bedplate.verify.findings import Check, Findings, Status
+from bedplate.verify.invariants import FOR_ANY_PROJECT, Tree, hold, verdict
+from bedplate.verify.levels import Level, LevelResult, RowResult
+from bedplate.verify.processes import Cancelled
+from bedplate.verify.rendering import Emission, Snapshot, copy_project, emit
+from bedplate.verify.rows import Row, default_rows, settled
+from bedplate.verify.run import Docker, Run
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to verify. `source` is the template, this checkout by default; `logs` keeps those of failures."""
+
+    engine: Literal["auto", "container", "host"] = "auto"
+    bases: Mode = "auto"
+    source: Path | None = None
+    logs: Path | None = None
+    jobs: int = 1
+    keep_going: bool = True
+
+
+class Observer(Protocol):
+    """Hears how far a verification is, from several threads."""
+
+    def announce(self, line: str) -> None:
+        """Something that takes a while begins."""
+
+    def started(self, row: Row, level: Level) -> None:
+        """A level of a row begins."""
+
+    def ended(self, row: Row, result: LevelResult) -> None:
+        """A level of a row has ended."""
+
+
+class Silence:
+    """An observer that tells nobody."""
+
+    def announce(self, line: str) -> None:
+        """Tell nobody."""
+
+    def started(self, row: Row, level: Level) -> None:
+        """Tell nobody."""
+
+    def ended(self, row: Row, result: LevelResult) -> None:
+        """Tell nobody."""
+
+
+class Verification:
+    """An engine that is ready and a run that cleans up; verifies any number of rows and trees."""
+
+    def __init__(self, run: Run, engine: Engine, settings: Settings, observer: Observer) -> None:
+        self.run = run
+        self.engine = engine
+        self.settings = settings
+        self._observer = observer
+        self._snapshot: Snapshot | None = None
+        self._trees = 0
+        self._failed: list[str] = []
+
+    @classmethod
+    @contextmanager
+    def open(cls, settings: Settings, observer: Observer | None = None) -> Iterator[Verification]:
+        """Choose the engine and begin a run; what it starts is gone when the context ends.
+
+        Raises:
+            MissingTool: when a container engine was asked for and none answers.
+        """
+        docker = _docker(settings)
+        with Run.start(docker, settings.logs) as run:
+            engine = Container(run, docker, settings.bases) if docker else Host(run)
+            yield cls(run, engine, settings, observer or Silence())
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The template of this verification, copied when it is first needed."""
+        if self._snapshot is None:
+            self._snapshot = Snapshot.take(self.settings.source, self.run.directory)
+        return self._snapshot
+
+    def row(self, row: Row, upto: Level) -> RowResult:
+        """Emit a row and verify it up to a level."""
+        return self.rows((row,), upto)[0]
+
+    def rows(self, rows: Sequence[Row], upto: Level) -> tuple[RowResult, ...]:
+        """Emit all rows, then verify each up to a level.
+
+        Raises:
+            BadInput: when the answers of a row can't stand together.
+            MissingTool: when a base image can be had in no way.
+        """
+        self.snapshot  # noqa: B018 (taken here once, and not by several threads)
+        emitted = self._in_threads(rows, self._emit)
+        subjects = [_subject(emission) for emission, rendered in emitted if rendered.findings.passed]
+        if upto is not Level.RENDER:
+            self.engine.prepare(subjects, self._observer.announce)
+        return tuple(self._in_threads(emitted, lambda pair: self._deepen(*pair, upto)))
+
+    def tree(self, root: Path, upto: Level) -> RowResult:
+        """Verify a copy of a project that exists, up to a level.
+
+        Its files may have been changed, so level render only asks whether they parse.
+
+        Raises:
+            BadInput: when the directory holds no emitted project.
+        """
+        recorded = Project(root).answers()
+        given = {name: value for name, value in recorded.items() if not name.startswith("_")}
+        row = Row(str(given.pop("domain", "")), given)
+        values = self._values(row, str(recorded.get("_src_path", "")))
+        self._trees += 1
+        copy = self.run.directory / f"tree-{self._trees}" / str(values["project_name"])
+        copy_project(root.resolve(), copy)
+        self._observer.started(row, Level.RENDER)
+        findings = hold(Tree.read(copy, str(values["template"])), FOR_ANY_PROJECT)
+        emission = Emission(row, copy, values, findings)
+        if upto is not Level.RENDER:
+            self.engine.prepare([_subject(emission)], self._observer.announce)
+        result = self._deepen(emission, self._told(row, Level.RENDER, findings, 0.0), upto)
+        command = ("bedplate", "verify", "--project", str(root), "--level", upto)
+        return replace(
+            result, reproduce=shlex.join(command), emit=row.copier_command(str(recorded["_src_path"]))
+        )
+
+    def across(self, rows: Iterable[Row]) -> Findings:
+        """What holds over rows together: when they cover every domain, no file of a template is unused."""
+        name = "no unused template file"
+        questionnaire = self.snapshot.questionnaire
+        chosen = tuple(rows)
+        missing = {row.domain for row in default_rows(questionnaire)} - {row.domain for row in chosen}
+        if missing:
+            reason = f"needs rows of {', '.join(sorted(missing))}"
+            return Findings((Check(name, Status.SKIPPED, reason),))
+        unused = self.snapshot.unused([settled(questionnaire, row) for row in chosen])
+        return Findings((verdict(name, unused),))
+
+    def _emit(self, row: Row) -> tuple[Emission, LevelResult]:
+        self._observer.started(row, Level.RENDER)
+        started = time.monotonic()
+        emission = emit(self.snapshot, row, self.run.directory / "rows" / row.slug)
+        return emission, self._told(row, Level.RENDER, emission.findings, time.monotonic() - started)
+
+    def _deepen(self, emission: Emission, rendered: LevelResult, upto: Level) -> RowResult:
+        """Work off the levels below render; after one that failed, the others are skipped."""
+        row, subject = emission.row, _subject(emission)
+        results = [rendered]
+        for level in upto.including[1:]:
+            if obstacle := self._obstacle(results):
+                skipped = Findings((Check(str(level), Status.SKIPPED, obstacle),))
+                results.append(self._told(row, level, skipped, 0.0))
+            else:
+                results.append(self._level(row, subject, level))
+        if any(result.status is Status.FAILED for result in results):
+            self._failed.append(row.id)
+        command = ("bedplate", "verify", "--row", row.id, "--level", upto, "--engine", self.engine.name)
+        return RowResult(row, tuple(results), shlex.join(command), row.copier_command(self._source()))
+
+    def _obstacle(self, results: Sequence[LevelResult]) -> str:
+        """Why no further level is tried, or nothing."""
+        failed = next((result.level for result in results if result.status is Status.FAILED), None)
+        if failed is not None:
+            return f"level {failed} failed"
+        return f"{self._failed[0]} failed" if self._failed and not self.settings.keep_going else ""
+
+    def _level(self, row: Row, subject: Subject, level: Level) -> LevelResult:
+        self._observer.started(row, level)
+        started = time.monotonic()
+        findings = Findings()
+        if level is Level.STATIC:
+            findings += static.lint(subject.root, Tree.read(subject.root, subject.template))
+        for step in self.engine.steps(level):
+            findings += self._step(step, subject, level)
+            if any(check.status is Status.FAILED for check in findings.checks) and level is not Level.STATIC:
+                break
+        return self._told(row, level, findings, time.monotonic() - started)
+
+    def _step(self, step: Callable[[Subject], Findings], subject: Subject, level: Level) -> Findings:
+        """One step; whatever it raises is a failure of this row, not of the run."""
+        try:
+            return step(subject)
+        except Exception as error:
+            if self.run.processes.cancelled:
+                raise Cancelled from error
+            log = log_of(self.run, subject.slug, f"{level} error")
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text(traceback.format_exc(), encoding="utf-8")
+            detail = str(error) if isinstance(error, BedplateError) else f"{type(error).__name__}: {error}"
+            return Findings((Check(f"{level} error", Status.FAILED, detail),))
+
+    def _told(self, row: Row, level: Level, findings: Findings, seconds: float) -> LevelResult:
+        result = LevelResult(level, findings, seconds)
+        self._observer.ended(row, result)
+        return result
+
+    def _values(self, row: Row, source: str) -> Mapping[str, Any]:
+        """All answers of a project: by this template, or by its own where there is no checkout."""
+        root = self.settings.source or checkout()
+        if root is not None:
+            return settled(Questionnaire.load(root), row)
+        with questionnaire_of(source) as questionnaire:
+            return settled(questionnaire, row)
+
+    def _source(self) -> str:
+        return str(self.settings.source or checkout() or "REPO")
+
+    def _in_threads(self, items: Iterable[Item], work: Callable[[Item], Result]) -> list[Result]:
+        """Apply `work` to all items, as many at a time as there are jobs; results in the items' order.
+
+        The calling thread only waits, so that a signal reaches it at once. What `work` raises is raised
+        here, for the first item that it happened to.
+        """
+        waiting: queue.SimpleQueue[tuple[int, Item]] = queue.SimpleQueue()
+        done: queue.SimpleQueue[tuple[int, Result | Exception]] = queue.SimpleQueue()
+        for numbered in enumerate(items):
+            waiting.put(numbered)
+        count = waiting.qsize()
+
+        def take() -> None:
+            while not waiting.empty():
+                try:
+                    number, item = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    done.put((number, work(item)))
+                except Exception as error:
+                    done.put((number, error))
+
+        for _ in range(min(self.settings.jobs, count)):
+            self.run.work(take)
+        ended = dict(done.get() for _ in range(count))
+        results = [ended[number] for number in range(count)]
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        return [result for result in results if not isinstance(result, Exception)]
+
+
+def _subject(emission: Emission) -> Subject:
+    return Subject(emission.root, emission.row.slug, emission.values)
+
+
+def _docker(settings: Settings) -> Docker | None:
+    """The engine for containers, unless the host's toolchains were asked for or there is none for `auto`."""
+    if settings.engine == "host":
+        return None
+    try:
+        return Docker.connect()
+    except MissingTool:
+        if settings.engine == "container":
+            raise
+        return None
