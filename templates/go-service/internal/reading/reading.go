@@ -1,0 +1,121 @@
+// Package reading takes the readings of devices and tells what they were.
+package reading
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+const (
+	// MaxBatch is how many readings one request can bring, and one page can hold.
+	MaxBatch = 1000
+	// MaxEpoch is as far as every implementation of JSON keeps integers exact.
+	MaxEpoch = 1 << 53
+	// MaxSequence is as far as devices count.
+	MaxSequence = math.MaxUint32
+
+	maxDevice  = 32
+	deviceRule = "must be 1 to 32 of a-z, 0-9 and -, and not begin with -"
+)
+
+var (
+	// ErrNotFound says that no reading of a device is stored.
+	ErrNotFound = errors.New("device not found")
+	// ErrFull says that a store can't take more.
+	ErrFull = errors.New("store is full")
+)
+
+// ConflictError says which readings of a batch have the key of one that is stored, or that comes
+// before them in the batch, but another value or time.
+type ConflictError struct {
+	Indexes []int
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%d readings contradict others", len(e.Indexes))
+}
+
+// Reading is one measurement. Device, epoch and sequence are its key.
+type Reading struct {
+	Device     string  `json:"device"`
+	Epoch      int64   `json:"epoch"` // Unix milliseconds at which the device began to count
+	Sequence   int64   `json:"sequence"`
+	MeasuredAt Time    `json:"measured_at"`
+	Value      float64 `json:"value"`
+}
+
+// Summary is what the list of devices says of each.
+type Summary struct {
+	Device   string `json:"device"`
+	LastSeen Time   `json:"last_seen"`
+	Readings int    `json:"readings"`
+}
+
+// Device is all that is said of one device.
+type Device struct {
+	Summary
+	FirstSeen Time  `json:"first_seen"`
+	Epoch     int64 `json:"epoch"`   // the latest
+	Missing   int64 `json:"missing"` // numbers below its highest that are not stored
+}
+
+// Time is in UTC and has whole milliseconds.
+type Time struct {
+	time.Time
+}
+
+// MarshalJSON writes all three digits of the milliseconds.
+func (t Time) MarshalJSON() ([]byte, error) {
+	return []byte(t.Format(`"2006-01-02T15:04:05.000Z"`)), nil
+}
+
+// ParseTime reads a time as RFC 3339 writes it, in UTC, with upper-case T and Z and without leap
+// seconds. What is finer than a millisecond is cut off.
+func ParseTime(text string) (t Time, ok bool) {
+	// What time.Parse takes beyond that: hours of one digit, a comma, more than nine digits after it.
+	if len(text) < len("2006-01-02T15:04:05Z") || len(text) > len("2006-01-02T15:04:05.123456789Z") ||
+		text[len("2006-01-02T15")] != ':' || strings.Contains(text, ",") {
+		return Time{}, false
+	}
+	at, err := time.Parse("2006-01-02T15:04:05Z", text)
+	return Time{at.Truncate(time.Millisecond)}, err == nil
+}
+
+// Compare orders readings by time, then by key.
+func (r *Reading) Compare(other *Reading) int {
+	return cmp.Or(
+		r.MeasuredAt.Compare(other.MeasuredAt.Time),
+		strings.Compare(r.Device, other.Device),
+		cmp.Compare(r.Epoch, other.Epoch),
+		cmp.Compare(r.Sequence, other.Sequence),
+	)
+}
+
+// Validate reports each member that breaks a rule.
+func (r *Reading) Validate(report func(member, detail string)) {
+	if !ValidDevice(r.Device) {
+		report("device", deviceRule)
+	}
+	if r.Epoch < 1 || r.Epoch > MaxEpoch {
+		report("epoch", fmt.Sprintf("must be from 1 to %d", int64(MaxEpoch)))
+	}
+	if r.Sequence < 1 || r.Sequence > MaxSequence {
+		report("sequence", fmt.Sprintf("must be from 1 to %d", int64(MaxSequence)))
+	}
+	if year := r.MeasuredAt.Year(); year < 2000 || year > 2100 {
+		report("measured_at", "must be in the years 2000 to 2100")
+	}
+	if math.IsNaN(r.Value) || math.IsInf(r.Value, 0) {
+		report("value", "must be finite")
+	}
+}
+
+// ValidDevice reports whether a device can have this name.
+func ValidDevice(name string) bool {
+	return name != "" && len(name) <= maxDevice && name[0] != '-' &&
+		strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}

@@ -1,0 +1,54 @@
+package reading
+
+import "context"
+
+// Store keeps readings. Package storetest says in code what each method promises.
+type Store interface {
+	// Insert stores the readings that it does not hold yet and returns how many those were, or
+	// stores none and returns a *ConflictError, or ErrFull.
+	Insert(ctx context.Context, batch []Reading) (inserted int, err error)
+	// List returns the readings that the query wants, latest first.
+	List(ctx context.Context, q Query) ([]Reading, error)
+	// Devices returns up to limit devices whose names come after the given one, by name.
+	Devices(ctx context.Context, after string, limit int) ([]Summary, error)
+	// Device returns one device, or ErrNotFound.
+	Device(ctx context.Context, name string) (Device, error)
+}
+
+// Query selects readings. What is zero does not restrict.
+type Query struct {
+	Device string
+	From   Time    // inclusive
+	To     Time    // exclusive
+	After  Reading // the last one of the page before
+	Limit  int
+}
+
+// Service adds to a store what does not depend on where readings are kept.
+type Service struct {
+	Store
+}
+
+// List returns a page of readings, latest first, and whether there is another after it.
+func (s Service) List(ctx context.Context, q Query) (page []Reading, more bool, err error) {
+	limit := q.Limit
+	q.Limit++
+	page, err = s.Store.List(ctx, q)
+	page, more = cut(page, limit)
+	return page, more, err
+}
+
+// Devices returns a page of devices by name, and whether there is another after it.
+func (s Service) Devices(ctx context.Context, after string, limit int) (page []Summary, more bool, err error) {
+	page, err = s.Store.Devices(ctx, after, limit+1)
+	page, more = cut(page, limit)
+	return page, more, err
+}
+
+// cut takes off what was asked for only to learn whether it is there.
+func cut[T any](page []T, limit int) ([]T, bool) {
+	if len(page) <= limit {
+		return page, false
+	}
+	return page[:limit], true
+}

@@ -1,0 +1,151 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+)
+
+const adminCloseTimeout = time.Second
+
+// drain stops in an order that costs no client a request: first nobody is sent here any more, then
+// nobody is let in, then everybody is answered. The admin listener comes last, so that the drain can
+// be watched to its end.
+func (s *Server) drain(ctx context.Context, interrupted bool, apiDone <-chan error, abort context.CancelCauseFunc) error {
+	start := time.Now()
+	delay := s.cfg.DrainDelay
+	if interrupted {
+		delay = 0
+	}
+	s.draining.Store(true)
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "draining", slog.String("delay", delay.String()))
+	<-time.After(delay)
+	err := s.finish(ctx, apiDone, abort)
+	err = errors.Join(err, s.closeAdmin(ctx))
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "stopped", slog.Float64("seconds", time.Since(start).Seconds()))
+	return err
+}
+
+// finish takes no more connections and waits for the requests that are under way.
+func (s *Server) finish(ctx context.Context, done <-chan error, abort context.CancelCauseFunc) error {
+	_ = s.listener.retire() // what can't be retired has ended by itself
+	<-done
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.DrainTimeout)
+	defer cancel()
+	s.connections.settle()
+	if s.api.Shutdown(ctx) == nil {
+		return nil
+	}
+	err := fmt.Errorf("%w: %d", ErrAborted, len(s.slots))
+	abort(context.DeadlineExceeded)
+	return errors.Join(err, s.api.Close())
+}
+
+func (s *Server) closeAdmin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminCloseTimeout)
+	defer cancel()
+	if s.admin.Shutdown(ctx) != nil {
+		return s.admin.Close()
+	}
+	return nil
+}
+
+// Bounds of settle: a connection over which nothing comes for so long is as good as idle.
+const (
+	settlePoll  = 5 * time.Millisecond
+	settleBound = time.Second
+)
+
+// connections keeps those that may have a request under way. http.Server.Shutdown would drop a
+// request that it reads after it was called, also on a connection that it does not take for idle.
+type connections struct {
+	mu   sync.Mutex
+	busy map[net.Conn]struct{}
+}
+
+func (c *connections) track(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if state == http.StateNew || state == http.StateActive {
+		c.busy[conn] = struct{}{}
+	} else {
+		delete(c.busy, conn)
+	}
+}
+
+// settle waits for all to be answered or silent.
+func (c *connections) settle() {
+	for end := time.Now().Add(settleBound); c.count() > 0 && time.Now().Before(end); {
+		<-time.After(settlePoll)
+	}
+}
+
+func (c *connections) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.busy)
+}
+
+// Bounds of takeQueue. Clients that wait for an answer before they connect again fall silent while
+// theirs is held back; those that don't are cut off after the longer time.
+const (
+	queueQuiet = 20 * time.Millisecond
+	queueBound = 250 * time.Millisecond
+)
+
+// deadlineListener is what TCP and Unix listeners are.
+type deadlineListener interface {
+	net.Listener
+	SetDeadline(time.Time) error
+}
+
+// listener can close without losing a client: closing a socket resets the connections that the
+// kernel has completed but nobody has accepted.
+type listener struct {
+	deadlineListener
+	retired bool
+	queue   []net.Conn
+}
+
+// retire ends accepting: what is queued is still returned by Accept, then net.ErrClosed.
+func (l *listener) retire() error {
+	return l.SetDeadline(time.Unix(1, 0))
+}
+
+// Accept is called by one goroutine, that of http.Server.Serve.
+func (l *listener) Accept() (net.Conn, error) {
+	if !l.retired {
+		conn, err := l.deadlineListener.Accept()
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return conn, err
+		}
+		l.retired = true
+		l.takeQueue()
+	}
+	if len(l.queue) == 0 {
+		return nil, net.ErrClosed
+	}
+	conn := l.queue[0]
+	l.queue = l.queue[1:]
+	return conn, nil
+}
+
+func (l *listener) takeQueue() {
+	defer l.Close()
+	for end := time.Now().Add(queueBound); time.Now().Before(end); {
+		if err := l.SetDeadline(time.Now().Add(queueQuiet)); err != nil {
+			return
+		}
+		conn, err := l.deadlineListener.Accept()
+		if err != nil {
+			return
+		}
+		l.queue = append(l.queue, conn)
+	}
+}

@@ -1,0 +1,197 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxViolations bounds what a problem lists.
+const maxViolations = 100
+
+// DecodeJSON reads the body of a request. It returns a bad_request for what can't be read as value
+// wants it, or a validation_failed with every broken rule.
+func DecodeJSON(r *http.Request, value func(*Decoder)) error {
+	mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	if !strings.EqualFold(strings.TrimSpace(mediaType), "application/json") {
+		return Fail(http.StatusUnsupportedMediaType, "unsupported_media_type", "The body must be application/json.")
+	}
+	data, err := io.ReadAll(r.Body)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case err == nil:
+	case errors.As(err, &tooLarge), errors.Is(err, os.ErrDeadlineExceeded), r.Context().Err() != nil:
+		return err
+	default:
+		return Fail(http.StatusBadRequest, "bad_request", "The body could not be read to its end.")
+	}
+	if !utf8.Valid(data) {
+		return Fail(http.StatusBadRequest, "bad_request", "The body is not UTF-8.")
+	}
+	if !json.Valid(data) {
+		err := json.Unmarshal(data, new(json.RawMessage))
+		return Fail(http.StatusBadRequest, "bad_request", fmt.Sprintf("The body is not JSON: %v.", err))
+	}
+	d := &Decoder{tokens: json.NewDecoder(bytes.NewReader(data))}
+	d.tokens.UseNumber()
+	value(d)
+	switch {
+	case d.malformed != "":
+		return Fail(http.StatusBadRequest, "bad_request", d.malformed)
+	case len(d.violations) > 0:
+		return Fail(http.StatusUnprocessableEntity, "validation_failed", "The body breaks rules.", d.violations...)
+	default:
+		return nil
+	}
+}
+
+// Decoder walks through a valid JSON text and takes it literally: members go by their exact names,
+// once each, none is missing, and null stands for nothing. What has the wrong type or shape ends the
+// walk; what breaks a rule is noted under its JSON pointer and the walk goes on.
+type Decoder struct {
+	tokens     *json.Decoder
+	path       []byte
+	malformed  string
+	violations []Violation
+}
+
+// Violate notes a broken rule: of a member, or of the present value when no member is named. Only
+// the first for each place is kept.
+func (d *Decoder) Violate(member, detail string) {
+	if len(d.violations) == maxViolations {
+		return
+	}
+	pointer := "#" + string(d.path)
+	if member != "" {
+		pointer += "/" + member
+	}
+	if !slices.ContainsFunc(d.violations, func(v Violation) bool { return v.Pointer == pointer }) {
+		d.violations = append(d.violations, Violation{Pointer: pointer, Detail: detail})
+	}
+}
+
+// Object reads an object that has exactly the named members, in any order, and calls member at the
+// value of each.
+func (d *Decoder) Object(member func(name string), names ...string) {
+	if d.token() != json.Delim('{') {
+		d.fail("must be an object")
+	}
+	seen := make([]bool, len(names))
+	for outer := len(d.path); d.more(); d.path = d.path[:outer] {
+		name, _ := d.token().(string)
+		i := slices.Index(names, name)
+		switch {
+		case i < 0:
+			d.fail(fmt.Sprintf("has an unknown member %.40q", name))
+		case seen[i]:
+			d.fail(fmt.Sprintf("has the member %q twice", name))
+		default:
+			seen[i] = true
+			d.path = append(append(d.path, '/'), name...)
+			member(name)
+		}
+	}
+	d.token()
+	for i, name := range names {
+		if !seen[i] {
+			d.Violate(name, "is missing")
+		}
+	}
+}
+
+// Array reads an array, calls element at each value, and returns how many there were.
+func (d *Decoder) Array(element func(index int)) (length int) {
+	if d.token() != json.Delim('[') {
+		d.fail("must be an array")
+	}
+	for outer := len(d.path); d.more(); d.path = d.path[:outer] {
+		d.path = strconv.AppendInt(append(d.path, '/'), int64(length), 10)
+		element(length)
+		length++
+	}
+	d.token()
+	return length
+}
+
+// String reads a string.
+func (d *Decoder) String() string {
+	text, ok := d.token().(string)
+	if !ok {
+		d.fail("must be a string")
+	}
+	return text
+}
+
+// Integer reads a number that is written as an integer and lies within bounds.
+func (d *Decoder) Integer(least, most int64) int64 {
+	n, err := strconv.ParseInt(d.number(), 10, 64)
+	if err != nil || n < least || n > most {
+		d.Violate("", fmt.Sprintf("must be an integer from %d to %d, without fraction or exponent", least, most))
+	}
+	return n
+}
+
+// Number reads a number that float64 can hold.
+func (d *Decoder) Number() float64 {
+	x, err := strconv.ParseFloat(d.number(), 64)
+	if err != nil {
+		d.Violate("", "is out of range")
+	}
+	return x
+}
+
+func (d *Decoder) number() string {
+	text, ok := d.token().(json.Number)
+	if !ok {
+		d.fail("must be a number")
+	}
+	return text.String()
+}
+
+func (d *Decoder) more() bool {
+	return d.malformed == "" && d.tokens.More()
+}
+
+// token can't fail on a valid text, and is of no interest once the walk has ended.
+func (d *Decoder) token() json.Token {
+	if d.malformed != "" {
+		return nil
+	}
+	token, _ := d.tokens.Token()
+	return token
+}
+
+// fail keeps the first reason.
+func (d *Decoder) fail(reason string) {
+	if d.malformed == "" {
+		d.malformed = "#" + string(d.path) + " " + reason
+	}
+}
+
+// WriteJSON answers with a value.
+func WriteJSON(w http.ResponseWriter, status int, value any) error {
+	return writeJSON(w, status, "application/json", value)
+}
+
+func writeJSON(w http.ResponseWriter, status int, mediaType string, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	header := w.Header()
+	header.Set("Content-Type", mediaType)
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	if _, err := w.Write(body); err != nil {
+		return fmt.Errorf("send answer: %w", err)
+	}
+	return nil
+}
