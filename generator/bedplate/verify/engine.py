@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,19 +81,27 @@ def stepped(
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Check:
     """Run one command of a level in the project; a failed one keeps its log and shows the end of it."""
-    log = log_of(run, subject.slug, name)
+    log = log_of(run, subject, name)
     ended = run.processes.run(
         command, cwd=subject.root, log=log, within=within, environment=inherited() | dict(environment)
     )
     if ended.passed:
-        log.unlink()
         return Check(name, Status.PASSED, seconds=ended.seconds)
-    return Check(name, Status.FAILED, _reason(ended, within), ended.seconds)
+    return Check(name, Status.FAILED, _reason(ended, within), ended.seconds, keep(run, log))
 
 
-def log_of(run: Run, slug: str, name: str) -> Path:
-    """Where the log of a step is, if the step failed."""
-    return run.logs / slug / f"{name.replace(' ', '-')}.log"
+def log_of(run: Run, subject: Subject, name: str) -> Path:
+    """Where the output of a step goes."""
+    return run.directory / "steps" / subject.slug / f"{name.replace(' ', '-')}.log"
+
+
+def keep(run: Run, log: Path) -> Path | None:
+    """Copy a log to where the report is; nothing when no report was asked for."""
+    if run.logs is None:
+        return None
+    kept = run.logs / log.parent.name / log.name
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copyfile(log, kept))
 
 
 def _reason(ended: Ended, within: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Final
 
 from bedplate.verify import bases
 from bedplate.verify.dockerfile import named_images
-from bedplate.verify.engine import Engine, Name, Subject, stepped
+from bedplate.verify.engine import Engine, Name, Subject, log_of, stepped
 from bedplate.verify.findings import Check, Figure, Findings, Status
 from bedplate.verify.levels import Level
 from bedplate.verify.run import Docker, Run
@@ -23,6 +24,8 @@ _BUILD_WITHIN: Final = 2400.0
 _SMOKE_WITHIN: Final = 1200.0
 IMAGE_BUDGETS: Final[Mapping[str, float]] = {"http-api": 18.0, "http-gateway": 30.0}
 """The largest size of an image in MB, by archetype."""
+MARK: Final = ".bedplate-run"
+"""A file that is added to the tree that is built, so that the builder's cache takes it for a new one."""
 
 
 @dataclass
@@ -69,15 +72,16 @@ class Container(Engine):
         return ()
 
     def _stage(self, subject: Subject, stage: str, within: float) -> Findings:
-        """Build one stage for what its commands say, and have them run even if they ran before."""
-        command = (
-            *(self.docker.client.path, "buildx", "build", *self._flags(subject)),
-            *(f"--no-cache-filter={stage}", f"--target={stage}", "--output=type=cacheonly", "."),
-        )
-        return Findings((stepped(self.run, subject, f"stage {stage}", command, within=within),))
+        """Build one stage, for what its commands say."""
+
+        def command(*flags: str) -> Sequence[str]:
+            build = (self.docker.client.path, "buildx", "build", *self._flags(subject), *flags)
+            return (*build, f"--target={stage}", "--output=type=cacheonly", ".")
+
+        return Findings((self._executed(subject, f"stage {stage}", stage, command, within),))
 
     def _image(self, subject: Subject) -> Findings:
-        check = self._make(subject, "image", _BUILD_WITHIN)
+        check = stepped(self.run, subject, "make image", self._verb(subject, "image"), within=_BUILD_WITHIN)
         if check.status is not Status.PASSED or not subject.serves:
             return Findings((check,))
         size = self.docker.api.images.get(self._tag(subject)).attrs["Size"] / 1e6
@@ -85,7 +89,22 @@ class Container(Engine):
         return Findings((check,), (Figure("image size", round(size, 1), "MB", budget),))
 
     def _smoke(self, subject: Subject) -> Findings:
-        return Findings((self._make(subject, "smoke", _SMOKE_WITHIN),))
+        command = partial(self._verb, subject, "smoke")
+        return Findings((self._executed(subject, "make smoke", "smoke", command, _SMOKE_WITHIN),))
+
+    def _executed(
+        self, subject: Subject, name: str, stage: str, command: Callable[..., Sequence[str]], within: float
+    ) -> Check:
+        """Run a build that proves something, and see that its stage did not come from a cache.
+
+        The mark in the tree makes each run a build of its own, with warm cache mounts. Where a stage
+        takes only some of the tree, it is built again without its cache.
+        """
+        (subject.root / MARK).write_text(f"{self.run.id}\n", encoding="utf-8")
+        check = stepped(self.run, subject, name, command(), within=within)
+        if check.status is Status.PASSED and from_cache(log_of(self.run, subject, name), stage):
+            check = stepped(self.run, subject, name, command(f"--no-cache-filter={stage}"), within=within)
+        return check
 
     def _probe(self, subject: Subject) -> Findings:
         if subject.serves:
@@ -109,14 +128,14 @@ class Container(Engine):
             answers=subject.answers,
         )
 
-    def _make(self, subject: Subject, verb: str, within: float) -> Check:
-        """Call a verb as a user would, with an image name that is this run's own."""
-        flags = [*self._flags(subject), *(["--load"] if subject.serves else ["--no-cache-filter=smoke"])]
+    def _verb(self, subject: Subject, verb: str, *extra: str) -> Sequence[str]:
+        """How a user would call a verb, with an image name that is this run's own."""
+        flags = [*self._flags(subject), *extra, *(["--load"] if subject.serves else [])]
         variables = {"DOCKER": self.docker.client.path, "DOCKER_BUILD_FLAGS": shlex.join(flags)}
         if subject.serves:
             variables["IMAGE"] = self._tag(subject)
         assignments = (f"{name}={value.replace('$', '$$')}" for name, value in variables.items())
-        return stepped(self.run, subject, f"make {verb}", ("make", verb, *assignments), within=within)
+        return ("make", verb, *assignments)
 
     def _flags(self, subject: Subject) -> list[str]:
         if self._bases is None:
@@ -129,3 +148,14 @@ class Container(Engine):
 
     def _tag(self, subject: Subject) -> str:
         return f"bedplate-run-{self.run.id}:{subject.slug}"
+
+
+def from_cache(log: Path, stage: str) -> bool:
+    """Whether a build took the last command of a stage from its cache, by BuildKit's plain progress.
+
+    A step is named as `#7 [check 2/3] RUN make check`, then followed by `#7 CACHED` or its output.
+    """
+    text = log.read_text(encoding="utf-8", errors="replace")
+    named = rf"^#(\d+) \[(?:\S+ )?{re.escape(stage)}(?: +(\d+)/\d+)?\] RUN "
+    steps = [(int(place or 0), step) for step, place in re.findall(named, text, re.MULTILINE)]
+    return bool(steps) and bool(re.search(rf"^#{max(steps)[1]} CACHED$", text, re.MULTILINE))

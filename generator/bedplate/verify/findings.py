@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 
 class Status(StrEnum):
@@ -16,12 +17,16 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One claim that was tried: its name, the outcome and, unless it passed, why."""
+    """One claim that was tried: its name, the outcome and, unless it passed, why.
+
+    `log` is the file that has everything that was said, when it was kept.
+    """
 
     name: str
     status: Status
     detail: str = ""
     seconds: float = 0.0
+    log: Path | None = None
 
 
 @dataclass(frozen=True)

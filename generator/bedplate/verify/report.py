@@ -88,39 +88,34 @@ def _row(row: RowResult, directory: Path | None) -> dict[str, Any]:
         "status": "passed" if row.passed else "failed",
         "reproduce": row.reproduce,
         "emit": row.emit,
-        "logs": sorted(logs(row, directory)) if directory else [],
         "levels": [
             {
                 "level": str(result.level),
                 "status": str(result.status),
                 "seconds": round(result.seconds, 3),
-                **_findings(result.findings),
+                **_findings(result.findings, directory),
             }
             for result in row.levels
         ],
     }
 
 
-def logs(row: RowResult, directory: Path) -> Iterator[str]:
-    """Logs of the steps that failed, relative to the directory of the report."""
-    for path in (directory / "logs" / row.row.slug).glob("*.log"):
-        yield path.relative_to(directory).as_posix()
-
-
-def _findings(findings: Findings) -> dict[str, Any]:
+def _findings(findings: Findings, directory: Path | None = None) -> dict[str, Any]:
     return {
-        "checks": [_check(check) for check in findings.checks],
+        "checks": [_check(check, directory) for check in findings.checks],
         "figures": [_figure(figure) for figure in findings.figures],
         "notes": list(findings.notes),
     }
 
 
-def _check(check: Check) -> dict[str, Any]:
+def _check(check: Check, directory: Path | None) -> dict[str, Any]:
+    log = check.log.relative_to(directory.absolute()).as_posix() if check.log and directory else None
     return {
         "name": check.name,
         "status": str(check.status),
         "seconds": round(check.seconds, 3),
         "detail": check.detail,
+        "log": log,
     }
 
 

@@ -115,7 +115,7 @@ def _skips(report: Report) -> Iterator[str]:
         if check.status is Status.SKIPPED:
             skips.setdefault((check.name, check.detail), []).append("across rows")
     for row in report.rows:
-        for result in row.levels:
+        for result in row.levels if row.passed else ():
             for check in result.findings.checks:
                 if check.status is Status.SKIPPED:
                     skips.setdefault((check.name, check.detail), []).append(row.id)

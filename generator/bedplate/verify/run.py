@@ -50,11 +50,11 @@ class Docker:
 
 @dataclass(frozen=True)
 class Run:
-    """What the engine and the levels of one run share. `logs` holds the logs of steps that failed."""
+    """What the engine and the levels of one run share. `logs` is where those of failed steps are kept."""
 
     id: str
     directory: Path
-    logs: Path
+    logs: Path | None
     processes: Processes
     docker: Docker | None
     threads: list[Thread] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Run:
         directory = Path(tempfile.mkdtemp(prefix="bedplate-verify-"))
         endpoint = docker.endpoint if docker else None
         with sweep.Claim(run_id), Warden(run_id, directory, endpoint) as warden:
-            run = cls(run_id, directory, logs or directory / "logs", Processes(warden.watch), docker)
+            run = cls(run_id, directory, logs, Processes(warden.watch), docker)
             try:
                 yield run
             finally:

@@ -18,7 +18,7 @@ from bedplate.questionnaire import Questionnaire
 from bedplate.render import checkout, questionnaire_of
 from bedplate.verify import static
 from bedplate.verify.bases import Mode
-from bedplate.verify.engine import Engine, Subject, log_of
+from bedplate.verify.engine import Engine, Subject, keep, log_of
 from bedplate.verify.engine_container import Container
 from bedplate.verify.engine_host import Host
 from bedplate.verify.findings import Check, Findings, Status
@@ -94,7 +94,9 @@ class Verification:
         docker = _docker(settings)
         with Run.start(docker, settings.logs) as run:
             engine = Container(run, docker, settings.bases) if docker else Host(run)
-            yield cls(run, engine, settings, observer or Silence())
+            verification = cls(run, engine, settings, observer or Silence())
+            verification._observer.announce(f"run {run.id} on the {engine.name} engine")
+            yield verification
 
     @property
     def snapshot(self) -> Snapshot:
@@ -206,11 +208,12 @@ class Verification:
         except Exception as error:
             if self.run.processes.cancelled:
                 raise Cancelled from error
-            log = log_of(self.run, subject.slug, f"{level} error")
+            name = f"{level} error"
+            log = log_of(self.run, subject, name)
             log.parent.mkdir(parents=True, exist_ok=True)
             log.write_text(traceback.format_exc(), encoding="utf-8")
             detail = str(error) if isinstance(error, BedplateError) else f"{type(error).__name__}: {error}"
-            return Findings((Check(f"{level} error", Status.FAILED, detail),))
+            return Findings((Check(name, Status.FAILED, detail, log=keep(self.run, log)),))
 
     def _told(self, row: Row, level: Level, findings: Findings, seconds: float) -> LevelResult:
         result = LevelResult(level, findings, seconds)
