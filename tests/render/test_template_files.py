@@ -93,8 +93,8 @@ def test_what_is_left_out_is_named(settings: dict[str, Any]) -> None:
 
 def test_the_floor_of_copier_is_the_same_everywhere(settings: dict[str, Any]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert settings["_min_copier_version"] == "9.19.0"
-    assert "copier>=9.19,<10" in project["dependencies"]
+    assert settings["_min_copier_version"] == "9.19.1"
+    assert "copier>=9.19.1,<10" in project["dependencies"]
 
 
 def test_no_template_file_at_the_root_of_the_repository() -> None:

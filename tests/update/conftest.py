@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from copier_user import FLOOR, GIT_FOR_LOCAL_PATHS, User
+from copier_user import FLOOR, User
 from shell import ROOT, Cli
 
 
@@ -42,5 +42,4 @@ def user(request: pytest.FixtureRequest, cli: Cli) -> User:
     if request.param == "newest":
         return User(cli.directory, cli.environment | {"PYTHONPATH": ""})
     floor = request.getfixturevalue("floor_of_copier")
-    git = tuple(int(part) for part in cli.git("version").split()[2].split(".")[:3])
-    return User(cli.directory, cli.environment | {"PYTHONPATH": str(floor)}, git >= GIT_FOR_LOCAL_PATHS)
+    return User(cli.directory, cli.environment | {"PYTHONPATH": str(floor)})

@@ -46,7 +46,6 @@ def improve(template: Cli) -> None:
 
 @pytest.mark.parametrize("domain", ["http-api", "http-gateway", "sensor-node"])
 def test_copies_from_an_absolute_path(user: User, template_repository: Cli, domain: str) -> None:
-    user.needs_local_paths()
     project = copy(user, template_repository.directory, domain=domain)
     assert answers(project)["_src_path"] == str(template_repository.directory)
     assert answers(project)["_commit"] == "1.0.0"
@@ -62,7 +61,6 @@ def test_copies_and_updates_from_a_git_url(user: User, template_repository: Cli)
 
 
 def test_copies_and_updates_from_a_bundle(user: User, template_repository: Cli) -> None:
-    user.needs_local_paths()
     bundle = user.directory / "template.bundle"
     template_repository.git("bundle", "create", bundle, "main", "--tags")
     project = copy(user, bundle)
@@ -74,14 +72,14 @@ def test_copies_and_updates_from_a_bundle(user: User, template_repository: Cli) 
 
 
 def test_what_is_computed_is_not_recorded(user: User, template_repository: Cli) -> None:
-    project = copy(user, user.place(template_repository))
+    project = copy(user, template_repository.directory)
     assert {name for name in answers(project) if not name.startswith("_")} == {
         *("domain", "project_name", "description", "owner", "licence", "module_prefix")
     }
 
 
 def test_an_update_keeps_what_the_user_changed(user: User, template_repository: Cli) -> None:
-    project = copy(user, user.place(template_repository), "--data", "licence=MIT")
+    project = copy(user, template_repository.directory, "--data", "licence=MIT")
     edited = project.directory / "SECURITY.md"
     edited.write_text(edited.read_text().replace("# Security\n", "# Security of the demo\n"))
     (project.directory / "mine.txt").write_text("mine\n")
@@ -100,20 +98,20 @@ def test_an_update_keeps_what_the_user_changed(user: User, template_repository: 
 
 
 def test_an_update_to_the_same_release_changes_nothing(user: User, template_repository: Cli) -> None:
-    project = copy(user, user.place(template_repository))
+    project = copy(user, template_repository.directory)
     assert project.copier("update", "--defaults").returncode == 0
     assert project.git("status", "--porcelain") == ""
 
 
 def test_an_update_can_change_an_answer(user: User, template_repository: Cli) -> None:
-    project = copy(user, user.place(template_repository))
+    project = copy(user, template_repository.directory)
     finished = project.copier("update", "--defaults", "--data", "licence=MIT")
     assert finished.returncode == 0, finished.stderr
     assert (project.directory / "LICENSE").read_text().startswith("MIT License")
 
 
 def test_a_recopy_restores_what_the_template_owns(user: User, template_repository: Cli) -> None:
-    project = copy(user, user.place(template_repository))
+    project = copy(user, template_repository.directory)
     (project.directory / "SECURITY.md").write_text("gone\n")
     commit(project, "Lose it")
     assert project.copier("recopy", "--defaults", "--overwrite").returncode == 0
@@ -121,7 +119,7 @@ def test_a_recopy_restores_what_the_template_owns(user: User, template_repositor
 
 
 def test_checks_for_an_update(user: User, template_repository: Cli) -> None:
-    project = copy(user, user.place(template_repository))
+    project = copy(user, template_repository.directory)
     assert project.copier("check-update", "--quiet").returncode == 0
     improve(template_repository)
     release(template_repository, "1.1.0")
@@ -133,7 +131,7 @@ def test_a_project_of_the_command_is_updated_by_copier(
 ) -> None:
     made = cli.bedplate(
         *("new", "demo", "--domain", "http-api", "--defaults", "--git"),
-        *("--source", user.place(template_repository)),
+        *("--source", template_repository.directory),
     )
     assert made.returncode == 0, made.stderr
     project = Cli(user.directory / "demo", user.environment)
@@ -146,7 +144,7 @@ def test_a_project_of_the_command_is_updated_by_copier(
 
 def test_the_command_works_on_every_copier_that_is_promised(user: User, template_repository: Cli) -> None:
     path = os.pathsep.join(filter(None, [user.environment["PYTHONPATH"], str(ROOT / "generator")]))
-    source = user.place(template_repository)
+    source = template_repository.directory
     arguments = ("new", "demo", "--domain", "http-api", "--defaults", "--source", source)
     made = user.bedplate(*arguments, PYTHONPATH=path)
     assert made.returncode == 0, made.stderr
@@ -157,7 +155,7 @@ def test_the_command_works_on_every_copier_that_is_promised(user: User, template
 
 def test_a_domain_that_is_gone_stops_the_update(user: User, template_repository: Cli) -> None:
     """With a default for the domain, the project would silently become one of another language."""
-    project = copy(user, user.place(template_repository))
+    project = copy(user, template_repository.directory)
     catalogue = template_repository.directory / "questions/domains.yml"
     catalogue.write_text(catalogue.read_text().replace("    http-api:\n", "    http-service:\n"))
     release(template_repository, "2.0.0")
@@ -168,7 +166,7 @@ def test_a_domain_that_is_gone_stops_the_update(user: User, template_repository:
 
 
 def test_a_domain_must_be_given(user: User, template_repository: Cli) -> None:
-    finished = user.copier("copy", "--defaults", user.place(template_repository), "demo")
+    finished = user.copier("copy", "--defaults", template_repository.directory, "demo")
     assert finished.returncode != 0
     assert not (user.directory / "demo").exists()
 
@@ -188,13 +186,12 @@ def test_a_domain_must_be_given(user: User, template_repository: Cli) -> None:
 )
 def test_refuses_what_the_command_refuses(user: User, template_repository: Cli, answer: str) -> None:
     arguments = ("--data", "domain=http-api", "--data", answer)
-    finished = user.copier("copy", "--defaults", *arguments, user.place(template_repository), "demo")
+    finished = user.copier("copy", "--defaults", *arguments, template_repository.directory, "demo")
     assert finished.returncode != 0
     assert not (user.directory / "demo").exists()
 
 
 def test_the_working_tree_is_taken_only_when_asked_for(user: User, template_repository: Cli) -> None:
-    user.needs_local_paths()
     improve(template_repository)
     copy(user, template_repository.directory)
     assert not (user.directory / "demo/NEWS.md").exists()
@@ -209,11 +206,11 @@ def test_the_working_tree_is_taken_only_when_asked_for(user: User, template_repo
 def test_an_older_copier_than_promised_is_refused(user: User, template_repository: Cli) -> None:
     spine = template_repository.directory / "copier.yml"
     spine.write_text(
-        spine.read_text().replace('_min_copier_version: "9.19.0"', '_min_copier_version: "9.99.0"')
+        spine.read_text().replace('_min_copier_version: "9.19.1"', '_min_copier_version: "9.99.0"')
     )
     release(template_repository, "1.1.0")
     finished = user.copier(
-        *("copy", "--defaults", "--data", "domain=http-api"), user.place(template_repository), "demo"
+        *("copy", "--defaults", "--data", "domain=http-api"), template_repository.directory, "demo"
     )
     assert finished.returncode != 0
     assert "requires Copier version >= 9.99.0" in finished.stderr
