@@ -44,7 +44,7 @@ class Client:
             if _has_buildx(candidate):
                 return cls(candidate)
         if not candidates:
-            raise MissingTool("no docker client on PATH: `make provision` installs one on Debian")
+            raise MissingTool("no docker client on PATH: `ci/provision engine` installs one on Debian")
         raise MissingTool(f"{', '.join(candidates)}: no buildx; install docker-buildx or set DOCKER")
 
     def run(self, *arguments: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
