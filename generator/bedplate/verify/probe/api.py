@@ -1,0 +1,136 @@
+"""What every Go service promises of its HTTP side, beyond the vectors of one resource."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import ExitStack
+from typing import Final
+
+from bedplate.verify.probe.metrics import scrape, total
+from bedplate.verify.probe.platform import Instance
+from bedplate.verify.probe.trial import Trials, expect
+from bedplate.verify.probe.vectors import check_problem
+from bedplate.verify.probe.wire import Address, Answer, Line, render, request
+
+BODY_LIMIT: Final = 1 << 20
+IN_FLIGHT: Final = 512
+DURATIONS: Final = "http_server_request_duration_seconds_count"
+_JSON: Final = ("Content-Type", "application/json")
+_IDENTITY: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def reading(sequence: int) -> bytes:
+    """The body of a batch with one reading."""
+    one = {
+        "device": "probe",
+        "epoch": 1_795_000_000_123,
+        "sequence": sequence,
+        "measured_at": "2026-11-18T11:06:41.250Z",
+        "value": 21.875,
+    }
+    return json.dumps({"readings": [one]}).encode()
+
+
+def post(body: bytes) -> bytes:
+    """The bytes of a request that stores readings."""
+    return render("POST", "/v1/readings", [_JSON], body)
+
+
+def try_api(trials: Trials, instance: Instance) -> None:
+    """Errors, request identities, limits and metrics of an instance that was just started."""
+    _try_problems(trials, instance.http)
+    _try_identity(trials, instance.http)
+    _try_metrics(trials, instance)
+    _try_overload(trials, instance.http)
+    with trials.check("admin: not to be reached over the port of the API"):
+        for path in ("/livez", "/readyz", "/metrics", "/version", "/log-level", "/debug/pprof/"):
+            answer = request(instance.http, "GET", path)
+            expect(answer.status == 404, f"{path} answers {answer}")  # noqa: PLR2004
+
+
+def _try_problems(trials: Trials, address: Address) -> None:
+    large = b'{"readings":[' + b" " * BODY_LIMIT + b"]}"
+    cases: dict[str, tuple[int, str, Answer]] = {}
+    with trials.check("contract: every error of a handler is problem+json with its code"):
+        cases = {
+            "an unknown path": (404, "not_found", request(address, "GET", "/nothing")),
+            "the root": (404, "not_found", request(address, "GET", "/")),
+            "a slash too many": (404, "not_found", request(address, "GET", "/v1/devices/")),
+            "a path to be cleaned": (404, "not_found", request(address, "GET", "/v1/../v1/devices")),
+            "OPTIONS *": (404, "not_found", request(address, "OPTIONS", "*")),
+            "a wrong method": (405, "method_not_allowed", request(address, "DELETE", "/v1/readings")),
+            "a body over the limit": (
+                413,
+                "body_too_large",
+                request(address, "POST", "/v1/readings", [_JSON], large),
+            ),
+        }
+        for name, (status, code, answer) in cases.items():
+            expect(answer.status == status, f"{name}: answered {answer}")
+            problem = check_problem(answer)
+            expect(problem["code"] == code, f"{name}: code is {problem['code']}")
+        allowed = {m.strip() for m in (cases["a wrong method"][2].header("allow") or "").split(",")}
+        expect({"GET", "POST"} <= allowed, f"405 allows {sorted(allowed)}")
+
+
+def _try_identity(trials: Trials, address: Address) -> None:
+    with trials.check("request id: a good one is echoed, anything else replaced, on every answer"):
+        for path in ("/v1/devices", "/nothing"):
+            good = "a" * 60 + ".-_9"
+            answer = request(address, "GET", path, [("X-Request-ID", good)])
+            expect(answer.header("x-request-id") == good, f"{path}: {answer.headers}")
+            for bad in ("", "a" * 65, "a b", "a/b", "é"):
+                replaced = request(address, "GET", path, [("X-Request-ID", bad)]).header("x-request-id")
+                new = replaced is not None and replaced != bad and _IDENTITY.fullmatch(replaced)
+                expect(bool(new), f"{path}: {bad!r} became {replaced!r}")
+
+
+def _try_metrics(trials: Trials, instance: Instance) -> None:
+    with trials.check("metrics: each request is counted once, under its route"):
+        sent = (
+            ("GET", "/v1/devices", "/v1/devices", 200),
+            ("GET", "/v1/devices/nobody", "/v1/devices/{device}", 404),
+            ("GET", "/nothing", "unmatched", 404),
+            ("DELETE", "/v1/readings", "unmatched", 405),
+        )
+        before = scrape(instance.admin)
+        for method, path, _, _ in sent:
+            request(instance.http, method, path)
+        after = scrape(instance.admin)
+        for method, _, route, status in sent:
+            labels = {
+                "http_request_method": method,
+                "http_route": route,
+                "http_response_status_code": str(status),
+            }
+            counted = total(after, DURATIONS, **labels) - total(before, DURATIONS, **labels)
+            expect(counted == 1, f"{method} {route} {status} was counted {counted:g} times")
+
+
+def _try_overload(trials: Trials, address: Address) -> None:
+    with trials.check(f"overload: with {IN_FLIGHT} requests under way the next is answered 503, then it recovers"):
+        waiting = post(reading(1))[:-1]
+        with ExitStack() as stack:
+            lines = [stack.enter_context(Line(address)) for _ in range(IN_FLIGHT)]
+            for line in lines:
+                line.send(waiting)
+            refused = _first_refusal(address)
+            problem = check_problem(refused)
+            expect(problem["code"] == "overloaded", f"code is {problem['code']}")
+            expect(refused.header("retry-after") == "1", f"Retry-After is {refused.header('retry-after')}")
+            for line in lines:
+                line.send(b"}")
+            statuses = {line.answer("POST").status for line in lines}
+            expect(statuses == {200}, f"those under way were answered {sorted(statuses)}")
+        answer = request(address, "GET", "/v1/devices")
+        expect(answer.status == 200, f"afterwards: {answer}")  # noqa: PLR2004
+
+
+def _first_refusal(address: Address) -> Answer:
+    """Ask until the requests that wait have all arrived, which shows by a refusal."""
+    for _ in range(1000):
+        answer = request(address, "GET", "/v1/devices")
+        if answer.status == 503:  # noqa: PLR2004
+            return answer
+    return answer

@@ -1,0 +1,151 @@
+"""Stopping under load: readiness turns first, nobody loses a request, and the process ends as it says."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bedplate.verify.probe.load import CLOSING, Load, Record
+from bedplate.verify.probe.platform import Instance, Platform, readiness
+from bedplate.verify.probe.trial import Trials, expect
+from bedplate.verify.probe.wire import Address, Answer, Line
+
+CLIENTS: Final = 200
+WARM_UP: Final = 1.0
+"""Seconds under load before the signal comes."""
+_POLL: Final = 0.02
+AT_ONCE: Final = 1.0
+"""Seconds that count as at once on a machine that does other things as well."""
+_LATE_REQUEST: Final = 0.5
+"""A request is begun this long before the listener closes, and completed after it."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """The seconds that the project promises (`drain` of the questionnaire)."""
+
+    delay: float
+    timeout: float
+    grace: float
+
+
+@dataclass(frozen=True)
+class SlowRequest:
+    """A request in two parts; a service that drains well answers it when the second comes late."""
+
+    first: bytes
+    second: bytes
+    method: str = "POST"
+
+
+@dataclass
+class Observed:
+    """What was seen of one drain. Times are of the monotonic clock."""
+
+    signalled: float = 0.0
+    turned: float | None = None
+    """When /readyz first answered 503."""
+    last_unready: float = 0.0
+    """When /readyz last answered 503."""
+    exit_code: int = -1
+    ended: float = 0.0
+    late_answer: Answer | str = "not sent"
+    log: list[str] = field(default_factory=list)
+
+
+def try_drain(
+    trials: Trials, platform: Platform, times: Times, requests: Sequence[bytes], slow: SlowRequest, **start: Any
+) -> None:
+    """Drain one instance under load. `start` goes to `Platform.start`."""
+    with platform.start(**start) as instance:
+        instance.wait_until_ready()
+        load = Load(instance.http, requests, CLIENTS)
+        observed = Observed()
+        asyncio.run(_run(instance, load, observed, times, slow))
+        observed.log = instance.log()
+    _judge(trials, load.record, observed, times, platform.direct)
+
+
+async def _run(instance: Instance, load: Load, observed: Observed, times: Times, slow: SlowRequest) -> None:
+    stop = asyncio.Event()
+    clients = asyncio.create_task(load.run(stop))
+    await asyncio.sleep(WARM_UP)
+    observed.signalled = time.monotonic()
+    await asyncio.to_thread(instance.signal, "SIGTERM")
+    watch = asyncio.create_task(_watch(instance.admin, observed, stop))
+    late = asyncio.create_task(_send_late(instance.http, load.record, observed, times, slow))
+    try:
+        observed.exit_code = await asyncio.to_thread(instance.exit_code, times.grace)
+    finally:
+        observed.ended = time.monotonic()
+        stop.set()
+        await asyncio.gather(clients, watch, late)
+
+
+async def _watch(admin: Address, observed: Observed, stop: asyncio.Event) -> None:
+    """Ask for readiness until the process has ended."""
+    while not stop.is_set():
+        if await asyncio.to_thread(readiness, admin) == 503:  # noqa: PLR2004
+            observed.last_unready = time.monotonic()
+            observed.turned = observed.turned or observed.last_unready
+        await asyncio.sleep(_POLL)
+
+
+async def _send_late(
+    address: Address, record: Record, observed: Observed, times: Times, slow: SlowRequest
+) -> None:
+    """Begin a request while the service accepts, and complete it when it does not any more."""
+    await asyncio.sleep(observed.signalled + times.delay - _LATE_REQUEST - time.monotonic())
+
+    def converse() -> Answer:
+        with Line(address) as line:
+            line.send(slow.first)
+            closed = time.monotonic() + _LATE_REQUEST + AT_ONCE
+            while record.first_refusal is None and time.monotonic() < closed:
+                time.sleep(_POLL)
+            time.sleep(CLOSING)
+            line.send(slow.second)
+            return line.answer(slow.method)
+
+    try:
+        observed.late_answer = await asyncio.to_thread(converse)
+    except Exception as error:  # Whatever the service does with it is what is looked at.
+        observed.late_answer = f"{type(error).__name__}: {error}"
+
+
+def _judge(trials: Trials, record: Record, observed: Observed, times: Times, direct: bool) -> None:
+    turned, refused = observed.turned, record.first_refusal
+    failed = record.failed(direct=direct)
+    with trials.check("drain: readiness turns at once, and before the listener closes"):
+        expect(turned is not None, "/readyz never answered 503")
+        after = (turned or 0) - observed.signalled
+        expect(after < AT_ONCE, f"/readyz answered 503 only {after:.2f} s after the signal")
+        expect(not direct or refused is None or (turned or 0) < refused, "connections were refused before")
+    with trials.check(f"drain: serves on for {times.delay:g} s"):
+        served = record.last_served_connection - observed.signalled
+        expect(served > times.delay - 0.2, f"the last connection that was served came after {served:.2f} s")
+        if direct:
+            expect(refused is not None, "connections were never refused")
+    with trials.check("drain: every answer meanwhile ends its connection"):
+        kept = sum(at > observed.signalled + AT_ONCE for at in record.kept_alive)
+        expect(kept == 0, f"{kept} answers left their connection open")
+    with trials.check("drain: no failed request"):
+        seen = "; ".join(str(loss) for loss in failed[:5])
+        expect(not failed, f"{len(failed)} of {record.answers + len(record.losses)} requests: {seen}")
+        wrong = {status: count for status, count in record.statuses.items() if status >= 400}  # noqa: PLR2004
+        expect(not wrong, f"statuses and how often they came: {wrong}")
+    with trials.check("drain: a request under way is answered after the listener has closed"):
+        late = observed.late_answer
+        expect(isinstance(late, Answer) and late.status == 200, f"got {late}")  # noqa: PLR2004
+    with trials.check("drain: the admin listener closes last"):
+        expect(not direct or observed.last_unready > (refused or 0), "it was gone before the listener was")
+    with trials.check(f"drain: exit code 0 within the grace period of {times.grace:g} s"):
+        expect(observed.exit_code == 0, f"exit code {observed.exit_code}; log: {observed.log[-5:]}")
+    trials.figure("drain requests", record.answers, "requests")
+    trials.figure("drain failures", len(failed), "requests", 0)
+    trials.figure("drain duration", observed.ended - observed.signalled, "s", times.grace)
+    if excused := len(record.losses) - len(failed):
+        trials.note(f"drain: {excused} connections were reset by the kernel as the listener closed")

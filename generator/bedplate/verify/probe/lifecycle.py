@@ -1,0 +1,87 @@
+"""Starting: how soon it is ready, what it logs from its first line on, and what it says it is."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from bedplate.verify.probe.platform import Instance, Platform
+from bedplate.verify.probe.trial import Trials, expect
+from bedplate.verify.probe.wire import request
+
+STARTS: Final = 5
+CONFIGURATION: Final = 78
+"""EX_CONFIG of sysexits.h."""
+_LOG_MEMBERS: Final = frozenset({"level"})
+
+
+def try_start(trials: Trials, platform: Platform, labels: Mapping[str, str], budget_ms: float | None) -> None:
+    """Start the image several times, then look at what one instance says of itself.
+
+    Start to ready is counted from the moment at which the engine had the process running
+    (`State.StartedAt`; creating namespaces, network and mounts comes before and is not the image's
+    doing) to the first 200 of /readyz, asked without pause. The median is reported.
+    """
+    with trials.check(f"start: ready every time of {STARTS}"):
+        seconds = []
+        for _ in range(STARTS):
+            with platform.start() as instance:
+                seconds.append(instance.wait_until_ready())
+        figures = sorted(1000 * second for second in seconds)
+        trials.figure("start to ready", round(statistics.median(figures), 1), "ms", budget_ms)
+        trials.note("start to ready, all starts: " + ", ".join(f"{figure:.1f} ms" for figure in figures))
+    with platform.start() as instance:
+        instance.wait_until_ready()
+        _try_running(trials, instance, labels)
+        trials.figure("memory idle", round(instance.memory() / 1e6, 1), "MB")
+        instance.signal("SIGINT")
+        with trials.check("log: one JSON object a line, from the first to the last"):
+            instance.exit_code(30)
+            _expect_json(instance.log())
+
+
+def try_bad_configuration(
+    trials: Trials, platform: Platform, problems: Sequence[str], **start: Any
+) -> None:
+    """Start with a configuration in which `problems` are wrong: exit 78, and all of them are named."""
+    with (
+        trials.check("start: a bad configuration ends it with exit code 78 and every problem listed"),
+        platform.start(**start) as instance,
+    ):
+        code = instance.exit_code(10)
+        log = "\n".join(instance.log())
+        expect(code == CONFIGURATION, f"exit code {code}; log:\n{log}")
+        unsaid = [problem for problem in problems if problem not in log]
+        expect(not unsaid, f"not named: {unsaid}; log:\n{log}")
+
+
+def _try_running(trials: Trials, instance: Instance, labels: Mapping[str, str]) -> None:
+    with trials.check("start: alive and ready on the admin port"):
+        for path in ("/livez", "/readyz"):
+            answer = request(instance.admin, "GET", path)
+            expect(answer.status == 200, f"{path} answers {answer}")  # noqa: PLR2004
+    with trials.check("version: /version reports the version and revision of the image's labels"):
+        told = request(instance.admin, "GET", "/version").json()
+        for member in ("version", "revision"):
+            label = labels.get(f"org.opencontainers.image.{member}")
+            expect(told.get(member) == label, f"{member} is {told.get(member)!r}, the label says {label!r}")
+    with trials.check("log level: can be read and changed while it runs"):
+        before = request(instance.admin, "GET", "/log-level")
+        changed = request(instance.admin, "PUT", "/log-level", body=b"debug")
+        after = request(instance.admin, "GET", "/log-level")
+        expect(before.status == changed.status == after.status == 200, f"{before}, {changed}, {after}")  # noqa: PLR2004
+        expect(b"debug" in after.body.lower(), f"after PUT debug: {after}")
+
+
+def _expect_json(lines: Sequence[str]) -> None:
+    expect(bool(lines), "nothing was logged")
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            entry = None
+        expect(isinstance(entry, dict), f"line {number} is no JSON object: {line[:200]!r}")
+        names = {name.lower() for name in entry}
+        expect(_LOG_MEMBERS <= names, f"line {number} has no level: {line[:200]!r}")

@@ -1,0 +1,59 @@
+"""Trying claims one by one: each becomes a check with its duration and, when it does not hold, why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bedplate.verify.findings import Check, Figure, Findings, Status
+
+_DETAIL_LIMIT = 4_000
+
+
+class Unmet(Exception):
+    """A claim does not hold; the message says what was seen instead."""
+
+
+def expect(holds: bool, seen: str) -> None:
+    """Raise `Unmet` with what was seen, unless the claim holds."""
+    if not holds:
+        raise Unmet(seen)
+
+
+class Trials:
+    """Collects what a probe finds out. One claim that fails does not keep the next from being tried."""
+
+    def __init__(self) -> None:
+        self._checks: list[Check] = []
+        self._figures: list[Figure] = []
+        self._notes: list[str] = []
+
+    @contextmanager
+    def check(self, name: str) -> Iterator[None]:
+        """Try the claim `name` in a with block; whatever exception ends the block is why it failed."""
+        start = time.monotonic()
+        status, detail = Status.PASSED, ""
+        try:
+            yield
+        except Unmet as unmet:
+            status, detail = Status.FAILED, str(unmet)
+        except Exception as error:  # A broken connection or a late answer is a finding like any other.
+            status, detail = Status.FAILED, f"{type(error).__name__}: {error}"
+        self._checks.append(Check(name, status, detail[:_DETAIL_LIMIT], time.monotonic() - start))
+
+    def skip(self, name: str, why: str) -> None:
+        """Record that a claim was not tried."""
+        self._checks.append(Check(name, Status.SKIPPED, why))
+
+    def figure(self, name: str, value: float, unit: str, budget: float | None = None) -> None:
+        """Record a measured number; over its budget it fails the whole."""
+        self._figures.append(Figure(name, value, unit, budget))
+
+    def note(self, text: str) -> None:
+        """Record what a reader of the report should know."""
+        self._notes.append(text)
+
+    def findings(self) -> Findings:
+        """All that was recorded so far."""
+        return Findings(tuple(self._checks), tuple(self._figures), tuple(self._notes))

@@ -1,0 +1,118 @@
+"""The HTTP test vectors of the contract, against a running service whose store is empty for each case."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bedplate.verify.probe.platform import Platform
+from bedplate.verify.probe.trial import Trials, Unmet, expect
+from bedplate.verify.probe.wire import Address, Answer, request
+
+CONTAINERS_AT_ONCE: Final = 2
+_OK: Final = 200
+_PROBLEM: Final = "application/problem+json"
+_ALWAYS: Final = frozenset({"type", "title", "status", "code", "request_id"})
+
+
+@dataclass(frozen=True)
+class Case:
+    """One vector: requests that fill the store, the request that is tried, and what must come of it."""
+
+    name: str
+    given: tuple[Mapping[str, Any], ...]
+    request: Mapping[str, Any]
+    expect: Mapping[str, Any]
+
+    @property
+    def leaves_store_empty(self) -> bool:
+        """True when nothing is stored by it: it reads from an empty store, or is refused."""
+        return not self.given and (self.request["method"] != "POST" or self.expect["status"] != _OK)
+
+
+def load(path: Path) -> list[Case]:
+    """Read the vectors of `contract/http.json`."""
+    cases = json.loads(path.read_bytes())["cases"]
+    return [
+        Case(case["name"], tuple(case.get("given", ())), case["request"], case["expect"]) for case in cases
+    ]
+
+
+def try_vectors(trials: Trials, platform: Platform, cases: Sequence[Case]) -> None:
+    """Try every case. Those that store something get a container of their own, the others share one."""
+    with trials.check(f"contract: {len(cases)} vectors"):
+        expect(bool(cases), "there are none")
+        shared = [case for case in cases if case.leaves_store_empty]
+        alone = [[case] for case in cases if not case.leaves_store_empty]
+        with ThreadPoolExecutor(CONTAINERS_AT_ONCE) as pool:
+            batches = pool.map(lambda batch: _failures(platform, batch), [shared, *alone])
+            failures = [failure for batch in batches for failure in batch]
+        expect(not failures, f"{len(failures)} failed:\n" + "\n".join(failures))
+
+
+def _failures(platform: Platform, cases: Iterable[Case]) -> list[str]:
+    """The cases of a batch that fail, with the reason; they run on one instance, which starts empty."""
+    failures = []
+    with platform.start() as instance:
+        instance.wait_until_ready()
+        for case in cases:
+            try:
+                _try_case(instance.http, case)
+            except Exception as error:  # A lost connection fails this case and not the others.
+                failures.append(f"{case.name}: {error}")
+    return failures
+
+
+def _try_case(address: Address, case: Case) -> None:
+    for given in case.given:
+        answer = _send(address, given)
+        expect(answer.status == _OK, f"what must be stored before was answered {answer}")
+    answer = _send(address, case.request)
+    check_answer(answer, case.expect)
+
+
+def _send(address: Address, sent: Mapping[str, Any]) -> Answer:
+    body: bytes | None = None
+    if "body" in sent:
+        body = sent["body"].encode() + b" " * sent.get("pad", 0)
+    elif "body_base64" in sent:
+        body = base64.b64decode(sent["body_base64"])
+    headers = list(sent.get("headers", {}).items())
+    return request(address, sent["method"], sent["path"], headers, body)
+
+
+def check_answer(answer: Answer, expected: Mapping[str, Any]) -> None:
+    """Hold an answer to what a vector expects; raises `Unmet` with what is different."""
+    expect(answer.status == expected["status"], f"answered {answer}, not {expected['status']}")
+    for name, value in expected.get("headers", {}).items():
+        expect(answer.header(name) == value, f"{name} is {answer.header(name)!r}, not {value!r}")
+    if answer.status >= 400:  # noqa: PLR2004
+        check_problem(answer)
+    body = answer.json() if answer.body else {}
+    if "code" in expected:
+        expect(body["code"] == expected["code"], f"code is {body['code']}, not {expected['code']}")
+    for member, named in (("pointers", "pointer"), ("parameters", "parameter")):
+        if member in expected:
+            seen = sorted(error[named] for error in body.get("errors", ()) if named in error)
+            expect(seen == sorted(expected[member]), f"{member} are {seen}, not {sorted(expected[member])}")
+    for member, value in expected.get("json", {}).items():
+        expect(body.get(member) == value, f"{member} is {body.get(member)!r}, not {value!r}")
+
+
+def check_problem(answer: Answer) -> Mapping[str, Any]:
+    """Hold an answer to RFC 9457 and to the members that every problem of ours has; returns them."""
+    kind = answer.header("content-type")
+    expect(kind is not None and kind.partition(";")[0] == _PROBLEM, f"{answer.status} is of type {kind}")
+    problem = answer.json()
+    if not isinstance(problem, dict):
+        raise Unmet(f"the problem is no object: {answer}")
+    expect(_ALWAYS <= problem.keys(), f"the problem lacks {sorted(_ALWAYS - problem.keys())}: {problem}")
+    expect(problem["status"] == answer.status, f"the problem of a {answer.status} says {problem['status']}")
+    identity = answer.header("x-request-id")
+    expect(problem["request_id"] == identity, f"request_id is {problem['request_id']}, not {identity}")
+    return problem

@@ -1,0 +1,35 @@
+//! The sensor node without its hardware.
+//!
+//! Everything that decides what the device does is in this crate, and nothing in it knows a
+//! register, a clock or an executor. A runtime calls [`Node`](node::Node) with what happened and
+//! asks it for what to send:
+//!
+//! ```text
+//!   received byte ── on_byte ──▶ ┌──────────────────────────────┐
+//!                                │ Node                         │
+//!   1 ms tick ────── on_tick ──▶ │  Decoder ▶ Command ▶ mode    │ ── next_frame ──▶ bytes to send
+//!                                │  Filter  ▶ Outbox ▶ Encoder  │
+//!   retained RAM ─── Epitaph ──▶ └──────────────────────────────┘
+//! ```
+//!
+//! * [`wire`]: CRC, COBS and the frame, in both directions.
+//! * [`command`], [`report`]: what the device is told and what it says.
+//! * [`filter`]: from raw samples to values.
+//! * [`outbox`]: readings that are not yet known to be durable, and when they are sent again.
+//! * [`node`]: the device's side of the protocol.
+//! * [`health`]: who must have reported before the watchdog is fed.
+//! * [`epitaph`]: what outlives a reset.
+//!
+//! Time comes in as a 32-bit count of milliseconds that wraps after 49.7 days. Durations are
+//! differences of such counts; what must outlive the wrap is kept in 64 bits.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod command;
+pub mod epitaph;
+pub mod filter;
+pub mod health;
+pub mod node;
+pub mod outbox;
+pub mod report;
+pub mod wire;
