@@ -109,7 +109,7 @@ def _try_metrics(trials: Trials, instance: Instance) -> None:
 
 
 def _try_overload(trials: Trials, address: Address) -> None:
-    with trials.check(f"overload: with {IN_FLIGHT} requests under way the next is answered 503, then it recovers"):
+    with trials.check(f"overload: above {IN_FLIGHT} requests at once 503 is answered, then it recovers"):
         waiting = post(reading(1))[:-1]
         with ExitStack() as stack:
             lines = [stack.enter_context(Line(address)) for _ in range(IN_FLIGHT)]

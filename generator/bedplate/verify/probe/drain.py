@@ -57,7 +57,12 @@ class Observed:
 
 
 def try_drain(
-    trials: Trials, platform: Platform, times: Times, requests: Sequence[bytes], slow: SlowRequest, **start: Any
+    trials: Trials,
+    platform: Platform,
+    times: Times,
+    requests: Sequence[bytes],
+    slow: SlowRequest,
+    **start: Any,
 ) -> None:
     """Drain one instance under load. `start` goes to `Platform.start`."""
     with platform.start(**start) as instance:

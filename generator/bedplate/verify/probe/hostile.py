@@ -166,9 +166,7 @@ def _damage(stream: bytearray, chance: random.Random) -> None:
             stream[at:at] = chance.choice([b"\r\n", b"\n", b"\0", b" ", b"\r", b":", b"\xff", b"\r\n\r\n"])
 
 
-def _statuses(
-    address: Address, stream: bytes, *, half_close: bool, patience: float = _SETTLE
-) -> list[int]:
+def _statuses(address: Address, stream: bytes, *, half_close: bool, patience: float = _SETTLE) -> list[int]:
     """The statuses of the answers to a stream, as far as they can be told; none when it was just closed."""
     with Line(address) as line:
         try:

@@ -108,7 +108,9 @@ def _try_history(trials: Trials, image: Image, config: Mapping[str, Any]) -> Non
 
 def _try_files(trials: Trials, files: list[Entry], architecture: str, config: Mapping[str, Any]) -> None:
     with trials.check("image: no shell and no installer"):
-        _none(entry.path for entry in files if entry.path.name in _SHELLS | _INSTALLERS and _is_program(entry))
+        _none(
+            entry.path for entry in files if entry.path.name in _SHELLS | _INSTALLERS and _is_program(entry)
+        )
     with trials.check("image: no file runs as another user (setuid, setgid)"):
         _none(e.path for e in files if e.mode & (stat.S_ISUID | stat.S_ISGID) and e.kind == "file")
     with trials.check("image: nothing but temporary directories is writable for everyone"):

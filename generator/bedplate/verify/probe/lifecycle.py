@@ -42,9 +42,7 @@ def try_start(trials: Trials, platform: Platform, labels: Mapping[str, str], bud
             _expect_json(instance.log())
 
 
-def try_bad_configuration(
-    trials: Trials, platform: Platform, problems: Sequence[str], **start: Any
-) -> None:
+def try_bad_configuration(trials: Trials, platform: Platform, problems: Sequence[str], **start: Any) -> None:
     """Start with a configuration in which `problems` are wrong: exit 78, and all of them are named."""
     with (
         trials.check("start: a bad configuration ends it with exit code 78 and every problem listed"),
@@ -84,4 +82,4 @@ def _expect_json(lines: Sequence[str]) -> None:
             entry = None
         expect(isinstance(entry, dict), f"line {number} is no JSON object: {line[:200]!r}")
         names = {name.lower() for name in entry}
-        expect(_LOG_MEMBERS <= names, f"line {number} has no level: {line[:200]!r}")
+        expect(names >= _LOG_MEMBERS, f"line {number} has no level: {line[:200]!r}")

@@ -111,7 +111,7 @@ def check_problem(answer: Answer) -> Mapping[str, Any]:
     problem = answer.json()
     if not isinstance(problem, dict):
         raise Unmet(f"the problem is no object: {answer}")
-    expect(_ALWAYS <= problem.keys(), f"the problem lacks {sorted(_ALWAYS - problem.keys())}: {problem}")
+    expect(problem.keys() >= _ALWAYS, f"the problem lacks {sorted(_ALWAYS - problem.keys())}: {problem}")
     expect(problem["status"] == answer.status, f"the problem of a {answer.status} says {problem['status']}")
     identity = answer.header("x-request-id")
     expect(problem["request_id"] == identity, f"request_id is {problem['request_id']}, not {identity}")
