@@ -63,7 +63,7 @@ def try_image(
     """Look at the image's configuration, its history, its layers and every file in it."""
     image = client.images.get(name)
     config: dict[str, Any] = image.attrs["Config"]
-    _try_configuration(trials, image, config, expected)
+    _try_configuration(trials, client, image, expected)
     _try_history(trials, image, config)
     files = list(_files(client, image, run_id))
     _try_files(trials, files, image.attrs["Architecture"], config)
@@ -72,7 +72,8 @@ def try_image(
         expect(not hidden, f"removed by a later layer, but still in the image: {hidden[:10]}")
 
 
-def _try_configuration(trials: Trials, image: Image, config: Mapping[str, Any], expected: Expected) -> None:
+def _try_configuration(trials: Trials, client: docker.DockerClient, image: Image, expected: Expected) -> None:
+    config: Mapping[str, Any] = image.attrs["Config"]
     with trials.check(f"image: at most {expected.megabytes:g} MB"):
         size = image.attrs["Size"] / 1e6
         expect(size <= expected.megabytes, f"{size:.2f} MB")
@@ -93,7 +94,7 @@ def _try_configuration(trials: Trials, image: Image, config: Mapping[str, Any], 
         declared = {int(port.partition("/")[0]) for port in config.get("ExposedPorts") or {}}
         expect(declared == expected.ports, f"EXPOSE {sorted(declared)}")
     with trials.check("image: of the engine's architecture"):
-        machine = image.client.version()["Arch"]
+        machine = client.version()["Arch"]
         seen = (image.attrs["Os"], image.attrs["Architecture"])
         expect(seen == ("linux", machine), f"{seen}, the engine has {machine}")
 
@@ -154,10 +155,10 @@ def _program(files: list[Entry], config: Mapping[str, Any]) -> Entry:
 
 def _files(client: docker.DockerClient, image: Image, run_id: str) -> Iterator[Entry]:
     """Every file of a container of the image that was never started, by way of `docker export`."""
-    container = client.containers.create(image.id, labels={"bedplate.run": run_id})
+    container = client.containers.create(image, labels={"bedplate.run": run_id})
     try:
         with (
-            _spooled(container.export()) as stream,
+            _spooled(cast(Iterable[bytes], container.export())) as stream,
             tarfile.open(fileobj=stream, mode="r|") as archive,
         ):
             for member in archive:

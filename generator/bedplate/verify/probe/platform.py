@@ -1,4 +1,4 @@
-"""The image as a platform would start it: no root, no capabilities, a read-only disk, limits on everything."""
+"""The image as a platform would start it: no root, no capabilities, a read-only disk, bounded resources."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import docker
 from docker.models.containers import Container
@@ -89,7 +89,8 @@ class Instance:
 
     def memory(self) -> int:
         """Bytes in use, as the engine's own `stats` counts them: without the page cache's idle part."""
-        memory = self.container.stats(stream=False, one_shot=True)["memory_stats"]
+        stats = cast(dict[str, Any], self.container.stats(stream=False, one_shot=True))
+        memory = stats["memory_stats"]
         detail = memory["stats"]
         return int(memory["usage"] - detail.get("total_inactive_file", detail.get("inactive_file", 0)))
 
@@ -159,7 +160,7 @@ class Platform:
             nano_cpus=_NANO_CPUS,
             pids_limit=_PIDS,
             tty=terminal,
-            ports={} if self.direct else {f"{port}/tcp": ("127.0.0.1", None) for port in self._all_ports},
+            ports={} if self.direct else cast(Any, self._published()),
             volumes=self._mounts(files or {}),
         )
         try:
@@ -192,6 +193,10 @@ class Platform:
             self._volumes.append(volume)
             mounts[volume.name] = {"bind": directory, "mode": "rw"}
         return mounts
+
+    def _published(self) -> dict[str, tuple[str, None]]:
+        """Every port on the loopback interface, each on a port that is free."""
+        return {f"{port}/tcp": ("127.0.0.1", None) for port in self._all_ports}
 
     @property
     def _labels(self) -> dict[str, str]:
