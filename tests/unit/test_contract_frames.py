@@ -28,6 +28,8 @@ BODIES = {
     0x87: ("get_version", "<", ()),
 }
 SHORTEST, LONGEST = 20, 64
+READING, HELD = 0x02, 64
+REASONS = ("cobs", "length", "crc", "version", "kind", "body_length")
 
 
 def each(part: str) -> pytest.MarkDecorator:
@@ -55,7 +57,15 @@ def reason(block: bytes, listener: str) -> str | None:
         return "kind"
     if len(raw) != HEADER.size + struct.calcsize(BODIES[kind][1]) + 2:
         return "body_length"
+    if kind == READING and not believable(raw):
+        return "reading"
     return None
+
+
+def believable(raw: bytes) -> bool:
+    """Whether a device can have sent a reading: numbers begin at one, and it holds no more than a window."""
+    _, _, _, epoch, sequence, _, _, base = struct.unpack(HEADER.format + BODIES[READING][1][1:], raw[:-2])
+    return epoch > 0 and sequence > 0 and base > 0 and base <= sequence < base + HELD
 
 
 @each("cobs")
@@ -96,6 +106,10 @@ def test_every_kind_has_a_frame() -> None:
     assert {vector["kind"] for vector in VECTORS["frames"]} == set(BODIES)
 
 
+def malformed(why: str) -> list[dict[str, Any]]:
+    return [vector for vector in VECTORS["malformed"] if vector["reason"] == why]
+
+
 @each("malformed")
 def test_malformed(vector: dict[str, Any]) -> None:
     block = bytes.fromhex(vector["block"])
@@ -105,8 +119,21 @@ def test_malformed(vector: dict[str, Any]) -> None:
 
 def test_both_listeners_get_every_reason() -> None:
     tried = {(vector["listener"], vector["reason"]) for vector in VECTORS["malformed"]}
-    reasons = ("cobs", "length", "crc", "version", "kind", "body_length")
-    assert tried == {(listener, why) for listener in ("device", "ingest") for why in reasons}
+    assert tried == {(listener, why) for listener in ("device", "ingest") for why in REASONS} | {
+        ("ingest", "reading")
+    }
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_a_body_of_each_kind_is_tried_a_byte_longer_and_shorter(kind: int) -> None:
+    length = struct.calcsize(BODIES[kind][1])
+    tried = {
+        len(raw) - HEADER.size - 2
+        for raw in (cobs.decode(bytes.fromhex(v["block"])) for v in malformed("body_length"))
+        if raw[1] == kind
+    }
+    assert length + 1 in tried
+    assert length == 0 or length - 1 in tried
 
 
 @pytest.mark.parametrize("part", VECTORS)

@@ -1,19 +1,21 @@
-"""The HTTP vectors: well formed, complete, and in agreement with what else is known of each request."""
+"""The HTTP vectors: well formed, complete, and what a service written from the rules alone answers."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bedplate.render import render
+from contract_service import MEMBERS, Answer, Limits, Service
 from jsonschema import Draft202012Validator
 from shell import ROOT
 
 SOURCE = ROOT / "contract" / "http.json"
 CASES: list[dict[str, Any]] = json.loads(SOURCE.read_bytes())["cases"]
+# Every code that a request alone can bring about; the others take load, options or a fault.
 STATUS = {
     "bad_request": 400,
     "bad_cursor": 400,
@@ -24,7 +26,7 @@ STATUS = {
     "unsupported_media_type": 415,
     "validation_failed": 422,
 }
-MOST = 1 << 20
+TEXT = {"type": "string"}
 REQUEST = {
     "type": "object",
     "required": ["method", "path", "headers"],
@@ -32,15 +34,21 @@ REQUEST = {
     "properties": {
         "method": {"enum": ["GET", "POST", "PUT", "PATCH", "DELETE"]},
         "path": {"type": "string", "pattern": "^/"},
-        "headers": {"type": "object", "additionalProperties": {"type": "string"}},
-        "body": {"type": "string"},
-        "body_base64": {"type": "string", "contentEncoding": "base64"},
-        "pad": {"type": "integer", "minimum": 1},
+        "headers": {"type": "object", "additionalProperties": TEXT},
+        "body": TEXT,
+        "repeat": {
+            "type": "object",
+            "required": ["text", "times"],
+            "additionalProperties": False,
+            "properties": {"text": TEXT, "times": {"type": "integer", "minimum": 1}},
+        },
+        "tail": TEXT,
+        "body_base64": TEXT,
     },
-    "dependentRequired": {"pad": ["body"]},
+    "dependentRequired": {"repeat": ["body"], "tail": ["repeat"]},
     "not": {"required": ["body", "body_base64"]},
 }
-STRINGS = {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
+STRINGS = {"type": "array", "items": TEXT, "minItems": 1, "uniqueItems": True}
 CASE = {
     "type": "object",
     "required": ["name", "given", "request", "expect"],
@@ -56,36 +64,12 @@ CASE = {
             "properties": {
                 "status": {"enum": [200, *STATUS.values()]},
                 "code": {"enum": list(STATUS)},
-                "pointers": STRINGS | {"items": {"pattern": "^#/readings(/[0-9]+(/[a-z_]+)?)?$"}},
+                "pointers": STRINGS,
                 "parameters": STRINGS,
-                "headers": {"type": "object"},
+                "headers": {"type": "object", "additionalProperties": TEXT},
                 "json": {"type": "object", "minProperties": 1},
             },
         },
-    },
-}
-# A reading as JSON Schema can say it; that a time exists is beyond it.
-READINGS = {
-    "type": "object",
-    "required": ["readings"],
-    "properties": {
-        "readings": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": 1000,
-            "items": {
-                "type": "object",
-                "required": ["device", "epoch", "sequence", "measured_at", "value"],
-                "properties": {
-                    "device": {"pattern": r"^[a-z0-9][a-z0-9-]{0,31}\Z"},
-                    "epoch": {"type": "integer", "minimum": 1, "maximum": 2**53},
-                    "sequence": {"type": "integer", "minimum": 1, "maximum": 2**32 - 1},
-                    "measured_at": {
-                        "pattern": r"^(20\d\d|2100)-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z\Z",
-                    },
-                },
-            },
-        }
     },
 }
 
@@ -94,58 +78,57 @@ def named(cases: list[dict[str, Any]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", cases, ids=lambda case: case["name"])
 
 
-def posts(*statuses: int) -> list[dict[str, Any]]:
-    return [
-        case
-        for case in CASES
-        if case["expect"]["status"] in statuses
-        and case["request"]["path"] == "/v1/readings"
-        and "body" in case["request"]
-    ]
+def answered(case: dict[str, Any], limits: Limits | None = None) -> Answer:
+    """What the service answers at the end of a case."""
+    service = Service(limits)
+    for given in case["given"]:
+        service.answer(given)
+    return service.answer(case["request"])
 
 
-def broken(body: str) -> set[str]:
-    """The pointers of the rules that a body breaks."""
-    whole = json.loads(body, parse_float=lambda text: text)
-    for reading in whole.get("readings", ()):
-        if isinstance(reading.get("value"), str):
-            reading["value"] = float(reading["value"])
-    pointers = set()
-    for error in Draft202012Validator(READINGS).iter_errors(whole):
-        path = ["#", *map(str, error.absolute_path)]
-        if error.validator == "required":
-            path.append(error.message.split("'")[1])
-        pointers.add("/".join(path))
-    for index, reading in enumerate(whole.get("readings", ())):
-        if not finite(reading.get("value", 0)):
-            pointers.add(f"#/readings/{index}/value")
-        if "measured_at" in reading and not exists(reading["measured_at"]):
-            pointers.add(f"#/readings/{index}/measured_at")
-        for member in ("epoch", "sequence"):
-            if f'"{member}":-0' in body:
-                pointers.add(f"#/readings/{index}/{member}")
-    return pointers
-
-
-def finite(value: float) -> bool:
-    return abs(value) < float("inf")
-
-
-def exists(time: str) -> bool:
-    try:
-        datetime.strptime(time[:19], "%Y-%m-%dT%H:%M:%S")
-    except ValueError:
-        return False
-    return time[17:19] != "60"
+def differences(answer: Answer, expected: dict[str, Any]) -> dict[str, Any]:
+    """What an answer has otherwise than a vector expects."""
+    seen: dict[str, Any] = {
+        "status": answer.status,
+        "code": answer.code,
+        "pointers": sorted(answer.pointers) or None,
+        "parameters": sorted(answer.parameters) or None,
+        "json": {member: answer.json.get(member) for member in expected.get("json", ())} or None,
+    }
+    wanted = expected | {key: sorted(expected[key]) for key in ("pointers", "parameters") if key in expected}
+    return {key: (value, wanted.get(key)) for key, value in seen.items() if value != wanted.get(key)}
 
 
 @named(CASES)
 def test_is_well_formed(case: dict[str, Any]) -> None:
     Draft202012Validator(CASE).validate(case)
     expected = case["expect"]
-    assert (expected["status"] == 200) is ("code" not in expected)
-    if "code" in expected:
-        assert expected["status"] == STATUS[expected["code"]]
+    assert expected["status"] == STATUS.get(expected.get("code", ""), 200)
+
+
+@named(CASES)
+def test_is_what_the_rules_say(case: dict[str, Any]) -> None:
+    assert not differences(answered(case), case["expect"])
+
+
+@named([case for case in CASES if case["given"]])
+def test_what_is_given_is_stored(case: dict[str, Any]) -> None:
+    service = Service()
+    assert [service.answer(given).status for given in case["given"]] == [200] * len(case["given"])
+
+
+@named([case for case in CASES if "headers" in case["expect"]])
+def test_headers_are_those_of_the_route_or_of_the_request(case: dict[str, Any]) -> None:
+    assert (
+        case["expect"]["headers"].items() <= {**answered(case).headers, **case["request"]["headers"]}.items()
+    )
+
+
+@pytest.mark.parametrize("step", [-1, 1])
+@pytest.mark.parametrize("limit", [limit.name for limit in fields(Limits)])
+def test_a_limit_that_is_another_is_noticed(limit: str, step: int) -> None:
+    limits = replace(Limits(), **{limit: getattr(Limits(), limit) + step})
+    assert any(differences(answered(case, limits), case["expect"]) for case in CASES)
 
 
 def test_names_are_unique() -> None:
@@ -157,32 +140,29 @@ def test_every_code_of_a_refusal_is_there() -> None:
     assert {case["expect"].get("code") for case in CASES} == {*STATUS, None}
 
 
-@pytest.mark.parametrize("member", ["device", "epoch", "sequence", "measured_at", "value"])
-def test_every_member_is_broken_once(member: str) -> None:
-    assert any(f"#/readings/0/{member}" in case["expect"].get("pointers", ()) for case in CASES)
+@pytest.mark.parametrize("member", MEMBERS)
+def test_every_member_is_missing_and_broken_and_mistyped(member: str) -> None:
+    def tried(status: int, body: str) -> bool:
+        return any(
+            case["expect"]["status"] == status and f'"{member}":{body}' in case["request"].get("body", "")
+            for case in CASES
+        )
+
+    broken = [case for case in CASES if case["expect"].get("pointers") == [f"#/readings/0/{member}"]]
+    assert any(f'"{member}"' not in case["request"]["body"] for case in broken)
+    assert any(f'"{member}"' in case["request"]["body"] for case in broken)
+    assert tried(400, "null")
 
 
-@named(posts(200, 409, 422))
-def test_the_pointers_are_those_of_a_schema(case: dict[str, Any]) -> None:
-    expected = set(case["expect"].get("pointers", ())) if case["expect"]["status"] == 422 else set()
-    assert broken(case["request"]["body"]) == expected
-
-
-@named(posts(413))
-def test_a_body_that_is_too_large_is_so_by_one_byte(case: dict[str, Any]) -> None:
-    assert len(case["request"]["body"].encode()) + case["request"]["pad"] == MOST + 1
-
-
-@named([case for case in CASES if case["expect"].get("json", {}).keys() == {"accepted", "duplicates"}])
-def test_the_counts_are_those_of_a_set(case: dict[str, Any]) -> None:
-    def keys(request: dict[str, Any]) -> list[tuple[object, ...]]:
-        readings = json.loads(request["body"])["readings"]
-        return [(reading["device"], reading["epoch"], reading["sequence"]) for reading in readings]
-
-    stored = {key for given in case["given"] for key in keys(given)}
-    brought = keys(case["request"])
-    accepted = len(set(brought) - stored)
-    assert case["expect"]["json"] == {"accepted": accepted, "duplicates": len(brought) - accepted}
+@pytest.mark.parametrize("parameter", ["device", "from", "to", "limit"])
+def test_every_parameter_is_used_and_broken_and_repeated(parameter: str) -> None:
+    by_status = {
+        status: [case["request"]["path"] for case in CASES if case["expect"]["status"] == status]
+        for status in (200, 422)
+    }
+    assert any(f"{parameter}=" in path for path in by_status[200])
+    assert any(f"{parameter}=" in path and path.count(f"{parameter}=") == 1 for path in by_status[422])
+    assert any(path.count(f"{parameter}=") == 2 for path in by_status[422])
 
 
 def test_a_project_carries_them_unchanged(tmp_path: Path) -> None:

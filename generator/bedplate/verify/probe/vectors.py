@@ -79,7 +79,8 @@ def _try_case(address: Address, case: Case) -> None:
 def _send(address: Address, sent: Mapping[str, Any]) -> Answer:
     body: bytes | None = None
     if "body" in sent:
-        body = sent["body"].encode() + b" " * sent.get("pad", 0)
+        repeated = sent.get("repeat", {"text": "", "times": 0})
+        body = (sent["body"] + repeated["text"] * repeated["times"] + sent.get("tail", "")).encode()
     elif "body_base64" in sent:
         body = base64.b64decode(sent["body_base64"])
     headers = list(sent.get("headers", {}).items())
