@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from bedplate.verify.findings import Check, Figure, Findings, Status
 
@@ -22,9 +23,14 @@ def expect(holds: bool, seen: str) -> None:
 
 
 class Trials:
-    """Collects what a probe finds out. One claim that fails does not keep the next from being tried."""
+    """Collects what a probe finds out. One claim that fails does not keep the next from being tried.
 
-    def __init__(self) -> None:
+    Names of claims begin with their subject and a colon. `places` tells by subject where in a project
+    to look when such a claim does not hold.
+    """
+
+    def __init__(self, places: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._places = places
         self._checks: list[Check] = []
         self._figures: list[Figure] = []
         self._notes: list[str] = []
@@ -37,10 +43,10 @@ class Trials:
         try:
             yield
         except Unmet as unmet:
-            status, detail = Status.FAILED, str(unmet)
+            status, detail = Status.FAILED, self._placed(name, str(unmet))
         except Exception as error:  # A broken connection or a late answer is a finding like any other.
-            status, detail = Status.FAILED, f"{type(error).__name__}: {error}"
-        self._checks.append(Check(name, status, detail[:_DETAIL_LIMIT], time.monotonic() - start))
+            status, detail = Status.FAILED, self._placed(name, f"{type(error).__name__}: {error}")
+        self._checks.append(Check(name, status, detail, time.monotonic() - start))
 
     def skip(self, name: str, why: str) -> None:
         """Record that a claim was not tried."""
@@ -57,3 +63,7 @@ class Trials:
     def findings(self) -> Findings:
         """All that was recorded so far."""
         return Findings(tuple(self._checks), tuple(self._figures), tuple(self._notes))
+
+    def _placed(self, name: str, seen: str) -> str:
+        place = self._places.get(name.partition(":")[0])
+        return seen[:_DETAIL_LIMIT] + (f"\nlook at {place}" if place else "")

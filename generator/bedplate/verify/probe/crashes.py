@@ -1,0 +1,130 @@
+"""Breaking a program that runs, from outside: each crash must be told at the next boot.
+
+A debugger halts the core, puts a few instructions into unused RAM and lets it run on there. So the very
+image that goes on a chip is tried, and not one that was built to break.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from bedplate.verify.probe import frames
+from bedplate.verify.probe.debugger import PC, Debugger
+from bedplate.verify.probe.frames import Frame
+from bedplate.verify.probe.greeting import EPOCH
+from bedplate.verify.probe.node import Node
+from bedplate.verify.probe.trial import Trials, expect
+from bedplate.verify.probe.wire import Address
+
+PIN, WATCHDOG, FAULT = 1, 2, 3
+_AIRCR, _SYSRESETREQ = 0xE000_ED0C, 0x05FA_0004
+_ENABLE_INTERRUPTS: Final = 0xB662  # cpsie i: the core sleeps with interrupts off
+_NOWHERE: Final = 0xA000_0000
+"""In the part of the address space for external devices, of which the boards have none."""
+_FRAME: Final = 32
+"""Bytes that an exception pushes: with less room than that a stack is full."""
+_ROOM: Final = 64
+"""Bytes at the end of RAM that the instructions take."""
+_CLEAN_REBOOT_WITHIN: Final = 5.0
+
+
+@dataclass(frozen=True)
+class Crash:
+    """One way to end a run. `code` runs with r0 = 1 and r1 as given."""
+
+    name: str
+    code: tuple[int, ...]
+    cause: int
+    cfsr: int = 0
+    """Bits of the fault status that must be set; Arm DDI 0403, B3.2.15."""
+    faults_at: int | None = None
+    """Where in the code the program counter of the record must point, in bytes."""
+    r1: int = 0
+    sp_below: int | None = None
+    """What the stack pointer of the record must have fallen below."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Where the board's RAM begins, and its length in bytes."""
+
+    origin: int
+    length: int
+
+    @property
+    def unused(self) -> int:
+        """An address at the end of RAM, far above what the program uses."""
+        return self.origin + self.length - _ROOM
+
+
+def crashes(memory: Memory) -> tuple[Crash, ...]:
+    """The faults that a Cortex-M3 tells apart, and a program that hangs. Opcodes: Arm DDI 0403, A7.7."""
+    return (
+        Crash("an undefined instruction", (0xDE00,), FAULT, 1 << 16, 0),
+        Crash("a division by zero", (0xFBB0, 0xF0F1), FAULT, 1 << 25, 0),
+        Crash("a read where there is nothing", (0x6808,), FAULT, 1 << 9, 0, r1=_NOWHERE),
+        Crash("a stack that overflows", (0xB4FF, 0xE7FD), FAULT, sp_below=memory.origin + _FRAME),
+        Crash("a loop without end", (0xE7FE,), WATCHDOG),
+    )
+
+
+def try_crashes(trials: Trials, node: Node, debugger: Address, memory: Memory) -> None:
+    """End one run after the other of a node that is welcomed; boots are counted from power-on."""
+    for boots, crash in enumerate(crashes(memory), 1):
+        with trials.check(f"crash: {crash.name} is told at the next boot"):
+            epitaph = _crash(node, debugger, memory, crash)
+            _judge(epitaph, crash, memory, boots)
+    with trials.check("crash: the epitaph follows each hello until the welcome"):
+        again = node.expect(frames.HELLO), node.next()
+        seen = again[1]
+        expect(seen is not None and seen.kind == frames.EPITAPH, f"expected an epitaph after it, got {seen}")
+    with trials.check("crash: the welcome clears the epitaph"):
+        node.send(frames.WELCOME, epoch=EPOCH)
+        node.command(frames.PING)
+        _run(debugger, memory, (0x6008, 0xE7FE), _SYSRESETREQ, _AIRCR)
+        hello = node.expect(frames.HELLO, _CLEAN_REBOOT_WITHIN)
+        expect(hello["reset_cause"] == PIN, f"expected cause {PIN} (reset from outside), got {hello}")
+        late = [frame for frame in node.during(0.2) if frame.kind == frames.EPITAPH]
+        expect(not late, f"expected no epitaph, got {', '.join(map(str, late))}")
+
+
+def _crash(node: Node, debugger: Address, memory: Memory, crash: Crash) -> Frame:
+    """Crash a run; the epitaph that comes right after the hello of the next one."""
+    _run(debugger, memory, crash.code, 1, crash.r1)
+    hello = node.expect(frames.HELLO)
+    cause = hello["reset_cause"]
+    expect(cause == crash.cause, f"expected a hello with cause {crash.cause}, got {hello}")
+    epitaph = node.next()
+    expect(
+        epitaph is not None and epitaph.kind == frames.EPITAPH,
+        f"expected an epitaph right after the hello, got {epitaph}",
+    )
+    return epitaph or hello
+
+
+def _judge(epitaph: Frame, crash: Crash, memory: Memory, boots: int) -> None:
+    told = (epitaph["cause"], epitaph["boots"])
+    expect(told == (crash.cause, boots), f"cause and boots: expected {(crash.cause, boots)}, got {epitaph}")
+    status = epitaph["cfsr"]
+    expect(status & crash.cfsr == crash.cfsr, f"cfsr: expected {crash.cfsr:#x} in it, got {status:#x}")
+    if crash.cause == WATCHDOG:
+        registers = [epitaph[name] for name in ("pc", "lr", "sp", "cfsr")]
+        expect(not any(registers), f"expected no registers for a watchdog, got {epitaph}")
+    if crash.sp_below is not None:
+        sp = epitaph["sp"]
+        expect(sp < crash.sp_below, f"sp: expected less than {crash.sp_below:#x}, got {sp:#x}")
+    if crash.faults_at is not None:
+        wanted = memory.unused + struct.calcsize("<H") + crash.faults_at
+        expect(epitaph["pc"] == wanted, f"pc: expected {wanted:#x}, got {epitaph['pc']:#x}")
+
+
+def _run(debugger: Address, memory: Memory, code: tuple[int, ...], r0: int, r1: int) -> None:
+    """Make the core run this code instead of its program."""
+    instructions = (_ENABLE_INTERRUPTS, *code)
+    with Debugger(debugger) as halted:
+        halted.write(memory.unused, struct.pack(f"<{len(instructions)}H", *instructions))
+        halted.set_register(0, r0)
+        halted.set_register(1, r1)
+        halted.set_register(PC, memory.unused)
