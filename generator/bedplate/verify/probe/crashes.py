@@ -15,7 +15,7 @@ from bedplate.verify.probe.debugger import PC, Debugger
 from bedplate.verify.probe.frames import Frame
 from bedplate.verify.probe.greeting import EPOCH
 from bedplate.verify.probe.node import Node
-from bedplate.verify.probe.trial import Trials, expect
+from bedplate.verify.probe.trial import Trials, expect, expect_same
 from bedplate.verify.probe.wire import Address
 
 PIN, WATCHDOG, FAULT = 1, 2, 3
@@ -48,34 +48,34 @@ class Crash:
 
 @dataclass(frozen=True)
 class Memory:
-    """Where the board's RAM begins, and its length in bytes."""
+    """Where a memory of the chip begins, and its length in bytes."""
 
     origin: int
     length: int
 
     @property
-    def unused(self) -> int:
-        """An address at the end of RAM, far above what the program uses."""
-        return self.origin + self.length - _ROOM
+    def end(self) -> int:
+        """The first address after it."""
+        return self.origin + self.length
 
 
-def crashes(memory: Memory) -> tuple[Crash, ...]:
+def crashes(ram: Memory) -> tuple[Crash, ...]:
     """The faults that a Cortex-M3 tells apart, and a program that hangs. Opcodes: Arm DDI 0403, A7.7."""
     return (
         Crash("an undefined instruction", (0xDE00,), FAULT, 1 << 16, 0),
         Crash("a division by zero", (0xFBB0, 0xF0F1), FAULT, 1 << 25, 0),
         Crash("a read where there is nothing", (0x6808,), FAULT, 1 << 9, 0, r1=_NOWHERE),
-        Crash("a stack that overflows", (0xB4FF, 0xE7FD), FAULT, sp_below=memory.origin + _FRAME),
+        Crash("a stack that overflows", (0xB4FF, 0xE7FD), FAULT, sp_below=ram.origin + _FRAME),
         Crash("a loop without end", (0xE7FE,), WATCHDOG),
     )
 
 
-def try_crashes(trials: Trials, node: Node, debugger: Address, memory: Memory) -> None:
+def try_crashes(trials: Trials, node: Node, debugger: Address, ram: Memory) -> None:
     """End one run after the other of a node that is welcomed; boots are counted from power-on."""
-    for boots, crash in enumerate(crashes(memory), 1):
+    for boots, crash in enumerate(crashes(ram), 1):
         with trials.check(f"crash: {crash.name} is told at the next boot"):
-            epitaph = _crash(node, debugger, memory, crash)
-            _judge(epitaph, crash, memory, boots)
+            epitaph = _crash(node, debugger, ram, crash)
+            _judge(epitaph, crash, ram, boots)
     with trials.check("crash: the epitaph follows each hello until the welcome"):
         again = node.expect(frames.HELLO), node.next()
         seen = again[1]
@@ -83,19 +83,18 @@ def try_crashes(trials: Trials, node: Node, debugger: Address, memory: Memory) -
     with trials.check("crash: the welcome clears the epitaph"):
         node.send(frames.WELCOME, epoch=EPOCH)
         node.command(frames.PING)
-        _run(debugger, memory, (0x6008, 0xE7FE), _SYSRESETREQ, _AIRCR)
+        _run(debugger, ram, (0x6008, 0xE7FE), _SYSRESETREQ, _AIRCR)
         hello = node.expect(frames.HELLO, _CLEAN_REBOOT_WITHIN)
-        expect(hello["reset_cause"] == PIN, f"expected cause {PIN} (reset from outside), got {hello}")
+        expect_same("cause in the hello, after a reset from outside", PIN, hello["reset_cause"])
         late = [frame for frame in node.during(0.2) if frame.kind == frames.EPITAPH]
         expect(not late, f"expected no epitaph, got {', '.join(map(str, late))}")
 
 
-def _crash(node: Node, debugger: Address, memory: Memory, crash: Crash) -> Frame:
+def _crash(node: Node, debugger: Address, ram: Memory, crash: Crash) -> Frame:
     """Crash a run; the epitaph that comes right after the hello of the next one."""
-    _run(debugger, memory, crash.code, 1, crash.r1)
+    _run(debugger, ram, crash.code, 1, crash.r1)
     hello = node.expect(frames.HELLO)
-    cause = hello["reset_cause"]
-    expect(cause == crash.cause, f"expected a hello with cause {crash.cause}, got {hello}")
+    expect_same("cause in the hello", crash.cause, hello["reset_cause"])
     epitaph = node.next()
     expect(
         epitaph is not None and epitaph.kind == frames.EPITAPH,
@@ -104,27 +103,31 @@ def _crash(node: Node, debugger: Address, memory: Memory, crash: Crash) -> Frame
     return epitaph or hello
 
 
-def _judge(epitaph: Frame, crash: Crash, memory: Memory, boots: int) -> None:
-    told = (epitaph["cause"], epitaph["boots"])
-    expect(told == (crash.cause, boots), f"cause and boots: expected {(crash.cause, boots)}, got {epitaph}")
+def _judge(epitaph: Frame, crash: Crash, ram: Memory, boots: int) -> None:
+    expect_same("cause and boots", (crash.cause, boots), (epitaph["cause"], epitaph["boots"]))
     status = epitaph["cfsr"]
     expect(status & crash.cfsr == crash.cfsr, f"cfsr: expected {crash.cfsr:#x} in it, got {status:#x}")
     if crash.cause == WATCHDOG:
         registers = [epitaph[name] for name in ("pc", "lr", "sp", "cfsr")]
-        expect(not any(registers), f"expected no registers for a watchdog, got {epitaph}")
+        expect_same("pc, lr, sp and cfsr of a watchdog", [0, 0, 0, 0], registers)
     if crash.sp_below is not None:
         sp = epitaph["sp"]
         expect(sp < crash.sp_below, f"sp: expected less than {crash.sp_below:#x}, got {sp:#x}")
     if crash.faults_at is not None:
-        wanted = memory.unused + struct.calcsize("<H") + crash.faults_at
+        wanted = _unused(ram) + struct.calcsize("<H") + crash.faults_at
         expect(epitaph["pc"] == wanted, f"pc: expected {wanted:#x}, got {epitaph['pc']:#x}")
 
 
-def _run(debugger: Address, memory: Memory, code: tuple[int, ...], r0: int, r1: int) -> None:
+def _run(debugger: Address, ram: Memory, code: tuple[int, ...], r0: int, r1: int) -> None:
     """Make the core run this code instead of its program."""
     instructions = (_ENABLE_INTERRUPTS, *code)
     with Debugger(debugger) as halted:
-        halted.write(memory.unused, struct.pack(f"<{len(instructions)}H", *instructions))
+        halted.write(_unused(ram), struct.pack(f"<{len(instructions)}H", *instructions))
         halted.set_register(0, r0)
         halted.set_register(1, r1)
-        halted.set_register(PC, memory.unused)
+        halted.set_register(PC, _unused(ram))
+
+
+def _unused(ram: Memory) -> int:
+    """An address at the end of RAM, far above what the program uses."""
+    return ram.end - _ROOM

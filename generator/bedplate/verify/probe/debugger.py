@@ -48,7 +48,9 @@ class Debugger:
 
     def _do(self, command: str) -> None:
         answer = self._ask(command)
-        expect(answer == "OK", f"expected the emulator's debugger to answer {command} with OK, got {answer!r}")
+        expect(
+            answer == "OK", f"expected the emulator's debugger to answer {command} with OK, got {answer!r}"
+        )
 
     def _ask(self, command: str) -> str:
         payload = command.encode()

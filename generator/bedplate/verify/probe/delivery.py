@@ -11,7 +11,7 @@ from bedplate.verify.probe import frames
 from bedplate.verify.probe.frames import Frame
 from bedplate.verify.probe.greeting import EPOCH
 from bedplate.verify.probe.node import PATIENCE, Node
-from bedplate.verify.probe.trial import Trials, Unmet, expect
+from bedplate.verify.probe.trial import Trials, Unmet, expect, expect_same
 
 WINDOW: Final = 16
 RING: Final = 64
@@ -36,25 +36,22 @@ def try_delivery(trials: Trials, node: Node) -> None:
     with trials.check("delivery: acknowledgements of another epoch or of what was never sent change nothing"):
         for epoch, sequence in ((EPOCH + 1, 8), (0, 8), (EPOCH, 1_000), (EPOCH, 2**32 - 1)):
             node.send(frames.ACK, epoch=epoch, sequence=sequence)
-        bases = {frame["base"] for frame in _window(node, 1)}
-        expect(bases == {1}, f"expected readings whose base is 1 only, got {sorted(bases)}")
+        expect_same("bases", {1}, {frame["base"] for frame in _window(node, 1)})
     with trials.check("delivery: an acknowledgement moves the window by what it frees"):
         node.send(frames.ACK, epoch=EPOCH, sequence=8)
         new = _until(node, 8 + WINDOW)
         told = [(frame.sequence, frame["base"]) for frame in new if frame["base"] == 9]  # noqa: PLR2004
-        wanted = [(sequence, 9) for sequence in range(WINDOW + 1, 9 + WINDOW)]
-        expect(told == wanted, f"sequence and base: expected {wanted}, got {told}")
+        expect_same("sequence and base", [(sequence, 9) for sequence in range(WINDOW + 1, 9 + WINDOW)], told)
     with trials.check("delivery: only the first welcome counts"):
         node.send(frames.WELCOME, epoch=EPOCH + 1)
-        epochs = {frame.epoch for frame in _window(node, 9)}
-        expect(epochs == {EPOCH}, f"expected readings of epoch {EPOCH} only, got {sorted(epochs)}")
+        expect_same("epochs", {EPOCH}, {frame.epoch for frame in _window(node, 9)})
     last = 0
     with trials.check("delivery: after stop, what is queued is still sent, then nothing"):
         _expect_reply(node.command(frames.STOP), 0, 0)
         last = _empty(node)
         status = node.status()
-        told = (status["mode"], status["queued"], status["dropped"])
-        expect(told == (IDLE, 0, 0), f"expected mode 0, nothing queued, nothing dropped, got {status}")
+        left = (status["mode"], status["queued"], status["dropped"])
+        expect_same("mode, queued and dropped", (IDLE, 0, 0), left)
         late = [str(frame) for frame in node.during(_QUIET)]
         expect(not late, f"expected silence, got {late}")
     with trials.check(f"delivery: above {RING} readings the oldest make room, and are counted"):
@@ -65,7 +62,9 @@ def _try_resend(node: Node, base: int) -> None:
     """Hold two times through the window against each other: order, content and the time between."""
     first, again = _window(node, base), _window(node, base)
     waited = again[0].at - first[0].at
-    expect(waited >= RESEND_AFTER - _EARLY, f"expected {RESEND_AFTER:g} s before the next time, got {waited:.2f}")
+    expect(
+        waited >= RESEND_AFTER - _EARLY, f"expected {RESEND_AFTER:g} s before the next time, got {waited:.2f}"
+    )
     changed = [f"{a} then {b}" for a, b in zip(first, again, strict=True) if a != b]
     expect(not changed, f"expected the same readings again, got {changed[:3]}")
 
@@ -75,8 +74,7 @@ def _window(node: Node, base: int) -> Sequence[Frame]:
     heard = [node.expect(frames.READING, such=lambda frame: frame.sequence == base)]
     while len(heard) < WINDOW:
         heard.append(node.expect(frames.READING))
-    wanted, told = list(range(base, base + WINDOW)), [frame.sequence for frame in heard]
-    expect(told == wanted, f"sequences: expected {wanted}, got {told}")
+    expect_same("sequences", list(range(base, base + WINDOW)), [frame.sequence for frame in heard])
     return heard
 
 
@@ -106,22 +104,22 @@ def _empty(node: Node) -> int:
 def _try_overflow(node: Node, last: int) -> None:
     _expect_reply(node.command(frames.START, period_ms=SHORTEST_MS), 0, SHORTEST_MS)
     heard = node.during((RING + WINDOW) * SHORTEST_MS / 1_000)
-    while not (status := node.status())["dropped"]:
+    deadline = time.monotonic() + PATIENCE
+    while not node.status()["dropped"]:
+        expect(time.monotonic() < deadline, f"expected the ring to overflow within {PATIENCE:g} s")
         heard += node.during(SHORTEST_MS / 1_000)
     readings = [frame for frame in heard if frame.kind == frames.READING]
     times = {frame.sequence: frame["elapsed_ms"] for frame in readings if frame.sequence > last}
     apart = {b - a for a, b in itertools.pairwise(times[number] for number in sorted(times)[:WINDOW])}
-    expect(apart == {SHORTEST_MS}, f"expected readings {SHORTEST_MS} ms apart, got {sorted(apart)}")
+    expect_same("milliseconds between readings", {SHORTEST_MS}, apart)
     _expect_reply(node.command(frames.STOP), 0, 0)
     status = node.status()
-    expect(status["queued"] == RING, f"expected {RING} readings to be held, got {status}")
+    expect_same("readings that it holds", RING, status["queued"])
     oldest = node.expect(frames.READING, such=lambda frame: frame.sequence == frame["base"])
     lost = oldest.sequence - last - 1
-    expect(status["dropped"] == lost, f"expected {lost} dropped, as the oldest is {oldest}; got {status}")
-    newest = _empty(node)
-    expect(newest - lost - last == RING, f"expected {RING} delivered, got {lost} dropped and {newest} the last")
+    expect_same(f"dropped, as the oldest is {oldest}", lost, status["dropped"])
+    expect_same("delivered, by the last number", last + lost + RING, _empty(node))
 
 
 def _expect_reply(reply: Frame, result: int, value: int) -> None:
-    told = (reply["result"], reply["value"])
-    expect(told == (result, value), f"result and value: expected {(result, value)}, got {reply}")
+    expect_same("result and value", (result, value), (reply["result"], reply["value"]))

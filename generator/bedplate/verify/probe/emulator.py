@@ -74,7 +74,8 @@ class Emulator:
                 container.wait(timeout=within)
             except Exception as error:  # The client library raises what its HTTP library raises.
                 raise Unmet(f"{boots} boots take more than {within:g} s: {error}") from error
-            return cast(bytes, container.logs(stderr=False)).decode().split("  -\n")[:-1]
+            said: bytes = container.logs(stderr=False)
+            return said.decode().split("  -\n")[:-1]
 
     def _qemu(self) -> Sequence[str]:
         alone = ("-display", "none", "-monitor", "none")

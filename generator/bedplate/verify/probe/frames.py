@@ -72,7 +72,8 @@ def encode(frame: Frame) -> bytes:
     layout, names = _BODIES.get(frame.kind, ("<", ()))
     raw = _HEADER.pack(VERSION, frame.kind, frame.device, frame.epoch, frame.sequence)
     raw += struct.pack(layout, *(frame.body[name] for name in names))
-    return cobs.encode(raw + _CHECK.pack(_crc(raw))) + DELIMITER
+    encoded: bytes = cobs.encode(raw + _CHECK.pack(_crc(raw)))
+    return encoded + DELIMITER
 
 
 def decode(block: bytes, at: float = 0.0) -> Frame:

@@ -7,7 +7,7 @@ from typing import Final
 from bedplate.verify.probe import frames
 from bedplate.verify.probe.frames import Frame
 from bedplate.verify.probe.node import Node
-from bedplate.verify.probe.trial import Trials, expect
+from bedplate.verify.probe.trial import Trials, expect, expect_same
 
 HELLO_EVERY_MS: Final = 2_000
 FIRST_PERIOD_MS: Final = 1_000
@@ -25,19 +25,18 @@ def try_greeting(trials: Trials, node: Node) -> None:
     with trials.check("greeting: the first frame after power-on is a hello"):
         expect(first is not None and first.kind == frames.HELLO, f"expected a hello, got {first}")
         told = first and (first.device, first.epoch, first.sequence, first["reset_cause"])
-        wanted = (node.device, 0, 0, POWER)
-        expect(told == wanted, f"device, epoch, sequence and cause: expected {wanted}, got {told}")
+        expect_same("device, epoch, sequence and cause", (node.device, 0, 0, POWER), told)
     with trials.check("greeting: commands are answered before the welcome, whatever epoch they carry"):
         for epoch in (0, EPOCH, 2**64 - 1):
             answer = node.command(frames.PING, epoch)
             expect(answer["result"] == 0, f"expected the ping to be done, got {answer}")
         version = node.command(frames.GET_VERSION)["value"]
         said = first and first["major"] << 16 | first["minor"] << 8 | first["patch"]
-        expect(version == said, f"expected version {said} as in the hello, got {version}")
+        expect_same("version, by the hello", said, version)
     with trials.check(f"greeting: it samples from boot on, every {FIRST_PERIOD_MS} ms"):
         status = node.status()
-        told = (status["mode"], status["period_ms"])
-        expect(told == (STREAMING, FIRST_PERIOD_MS), f"expected mode 1 and that period, got {status}")
+        begun = (status["mode"], status["period_ms"])
+        expect_same("mode and period", (STREAMING, FIRST_PERIOD_MS), begun)
     with trials.check("greeting: a welcome of epoch 0 or for another device is none"):
         node.send(frames.WELCOME, epoch=0)
         node.send(frames.WELCOME, epoch=EPOCH, device=node.device + 1)
@@ -69,10 +68,10 @@ def _try_welcome(trials: Trials, node: Node) -> None:
         first, second = (node.expect(frames.READING) for _ in range(2))
         before_ms = node.command(frames.PING)["value"]
         told = [(frame.epoch, frame.sequence, frame["base"]) for frame in (first, second)]
-        wanted = [(EPOCH, 1, 1), (EPOCH, 2, 1)]
-        expect(told == wanted, f"epoch, sequence and base: expected {wanted}, got {told}")
+        expect_same("epoch, sequence and base", [(EPOCH, 1, 1), (EPOCH, 2, 1)], told)
         seen = first["elapsed_ms"]
         possible = range(FIRST_PERIOD_MS - before_ms - TICKS, FIRST_PERIOD_MS - after_ms + TICKS + 1)
-        expect(seen in possible, f"elapsed_ms of one taken a period after boot: expected {possible}, got {seen}")
-        apart = second["elapsed_ms"] - seen
-        expect(apart == FIRST_PERIOD_MS, f"expected {FIRST_PERIOD_MS} ms to the second, got {apart}")
+        expect(
+            seen in possible, f"elapsed_ms of one taken a period after boot: expected {possible}, got {seen}"
+        )
+        expect_same("milliseconds to the second", FIRST_PERIOD_MS, second["elapsed_ms"] - seen)

@@ -74,7 +74,9 @@ def _counted(node: Node, data: bytes) -> int:
 
 
 def _try_bursts(node: Node) -> None:
-    burst = b"".join(frames.encode(Frame(kind, node.device)) for kind in (frames.PING, frames.GET_VERSION) * 2)
+    burst = b"".join(
+        frames.encode(Frame(kind, node.device)) for kind in (frames.PING, frames.GET_VERSION) * 2
+    )
     for number in range(BURSTS):
         node.send_bytes(burst)
         told = [node.expect(frames.REPLY)["command"] for _ in range(4)]

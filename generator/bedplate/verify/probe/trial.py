@@ -22,6 +22,11 @@ def expect(holds: bool, seen: str) -> None:
         raise Unmet(seen)
 
 
+def expect_same(what: str, wanted: object, seen: object) -> None:
+    """Raise `Unmet` with both, unless what was seen is what was wanted."""
+    expect(wanted == seen, f"{what}: expected {wanted}, got {seen}")
+
+
 class Trials:
     """Collects what a probe finds out. One claim that fails does not keep the next from being tried.
 
