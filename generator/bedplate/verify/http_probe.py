@@ -69,12 +69,12 @@ def probe(
     )
     try_image(trials, client, image, expected, run_id)
     with Platform(client, image, run_id, ports) as platform:
-        try_start(trials, platform, client.images.get(image).labels, profile.ready_ms)
+        if not try_start(trials, platform, client.images.get(image).labels, profile.ready_ms):
+            trials.skip("everything else", "the service never became ready")
+            return trials.findings()
         try_bad_configuration(trials, platform, profile.named, **profile.wrong)
         profile.contract(trials, platform)
-        with platform.start() as instance:
-            instance.wait_until_ready()
-            try_hostile(trials, instance, profile.limits)
+        try_hostile(trials, platform, profile.limits)
         try_drain(trials, platform, times, profile.load, profile.slow)
         try_signals(trials, platform, times, profile.slow, profile.hurried)
     return trials.findings()
@@ -103,7 +103,7 @@ def _go() -> Profile:
 
 
 def _go_contract(trials: Trials, platform: Platform) -> None:
-    with platform.start() as instance:
+    with trials.part("contract: it answers"), platform.start() as instance:
         instance.wait_until_ready()
         try_api(trials, instance)
     template = checkout()

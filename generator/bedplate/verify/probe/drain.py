@@ -65,13 +65,14 @@ def try_drain(
     **start: Any,
 ) -> None:
     """Drain one instance under load. `start` goes to `Platform.start`."""
-    with platform.start(**start) as instance:
-        instance.wait_until_ready()
-        load = Load(instance.http, requests, CLIENTS)
-        observed = Observed()
-        asyncio.run(_run(instance, load, observed, times, slow))
-        observed.log = instance.log()
-    _judge(trials, load.record, observed, times, platform.direct)
+    with trials.part(f"drain: it ends within the grace period of {times.grace:g} s"):
+        with platform.start(**start) as instance:
+            instance.wait_until_ready()
+            load = Load(instance.http, requests, CLIENTS)
+            observed = Observed()
+            asyncio.run(_run(instance, load, observed, times, slow))
+            observed.log = instance.log()
+        _judge(trials, load.record, observed, times, platform.direct)
 
 
 async def _run(instance: Instance, load: Load, observed: Observed, times: Times, slow: SlowRequest) -> None:
@@ -147,7 +148,7 @@ def _judge(trials: Trials, record: Record, observed: Observed, times: Times, dir
         expect(isinstance(late, Answer) and late.status == 200, f"got {late}")  # noqa: PLR2004
     with trials.check("drain: the admin listener closes last"):
         expect(not direct or observed.last_unready > (refused or 0), "it was gone before the listener was")
-    with trials.check(f"drain: exit code 0 within the grace period of {times.grace:g} s"):
+    with trials.check("drain: exit code 0"):
         expect(observed.exit_code == 0, f"exit code {observed.exit_code}; log: {observed.log[-5:]}")
     trials.figure("drain requests", record.answers, "requests")
     trials.figure("drain failures", len(failed), "requests", 0)

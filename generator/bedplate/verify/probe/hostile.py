@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from bedplate.verify.probe.platform import Instance
+from bedplate.verify.probe.platform import Instance, Platform
 from bedplate.verify.probe.trial import Trials, expect
 from bedplate.verify.probe.wire import Address, Line, render, request
 
@@ -41,8 +41,14 @@ class Limits:
     """First bytes of other protocols that the port speaks, to be damaged as well."""
 
 
-def try_hostile(trials: Trials, instance: Instance, limits: Limits) -> None:
+def try_hostile(trials: Trials, platform: Platform, limits: Limits) -> None:
     """Send all of it to one instance, which must serve on without a new process or more memory."""
+    with trials.part("hostile: the service survives all of it"), platform.start() as instance:
+        instance.wait_until_ready()
+        _try_all(trials, instance, limits)
+
+
+def _try_all(trials: Trials, instance: Instance, limits: Limits) -> None:
     _burst(instance.http, limits, SEED - 1)
     base = _settled(instance, 0)
     _try_slow(trials, instance.http, limits)

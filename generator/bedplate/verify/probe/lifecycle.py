@@ -17,22 +17,24 @@ CONFIGURATION: Final = 78
 _LOG_MEMBERS: Final = frozenset({"level"})
 
 
-def try_start(trials: Trials, platform: Platform, labels: Mapping[str, str], budget_ms: float | None) -> None:
-    """Start the image several times, then look at what one instance says of itself.
+def try_start(trials: Trials, platform: Platform, labels: Mapping[str, str], budget_ms: float | None) -> bool:
+    """Start the image several times, then look at what one instance says of itself; false if none is ready.
 
     Start to ready is counted from the moment at which the engine had the process running
     (`State.StartedAt`; creating namespaces, network and mounts comes before and is not the image's
     doing) to the first 200 of /readyz, asked without pause. The median is reported.
     """
+    seconds: list[float] = []
     with trials.check(f"start: ready every time of {STARTS}"):
-        seconds = []
         for _ in range(STARTS):
             with platform.start() as instance:
                 seconds.append(instance.wait_until_ready())
         figures = sorted(1000 * second for second in seconds)
         trials.figure("start to ready", round(statistics.median(figures), 1), "ms", budget_ms)
         trials.note("start to ready, all starts: " + ", ".join(f"{figure:.1f} ms" for figure in figures))
-    with platform.start() as instance:
+    if not seconds:
+        return False
+    with trials.part("start: and stays"), platform.start() as instance:
         instance.wait_until_ready()
         _try_running(trials, instance, labels)
         trials.figure("memory idle", round(instance.memory() / 1e6, 1), "MB")
@@ -40,6 +42,7 @@ def try_start(trials: Trials, platform: Platform, labels: Mapping[str, str], bud
         with trials.check("log: one JSON object a line, from the first to the last"):
             instance.exit_code(30)
             _expect_json(instance.log())
+    return True
 
 
 def try_bad_configuration(trials: Trials, platform: Platform, problems: Sequence[str], **start: Any) -> None:

@@ -29,12 +29,12 @@ def try_signals(
     for name in ("SIGTERM", "SIGINT"):
         code = 128 + signal.Signals[name]
         with (
-            trials.check(f"a second {name} ends the process at once with exit code {code}"),
+            trials.check(f"stop: a second {name} ends the process at once with exit code {code}"),
             platform.start(**start) as instance,
         ):
             _end_twice(instance, name, code, times, slow)
     with (
-        trials.check("SIGINT from a terminal drains without delay, exit code 0"),
+        trials.check("stop: SIGINT from a terminal drains without delay, exit code 0"),
         platform.start(terminal=True, **start) as instance,
     ):
         instance.wait_until_ready()
@@ -45,7 +45,7 @@ def try_signals(
         expect(seen == 0, f"exit code {seen}; log:\n{instance.last_words()}")
         expect(took < _TERMINAL, f"only after {took:.1f} s")
     with (
-        trials.check("work that has to be aborted makes the exit code 1"),
+        trials.check("stop: work that has to be aborted makes the exit code 1"),
         platform.start(**hurried) as instance,
     ):
         instance.wait_until_ready()

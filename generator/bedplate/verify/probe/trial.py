@@ -44,14 +44,21 @@ class Trials:
     def check(self, name: str) -> Iterator[None]:
         """Try the claim `name` in a with block; whatever exception ends the block is why it failed."""
         start = time.monotonic()
-        status, detail = Status.PASSED, ""
         try:
             yield
-        except Unmet as unmet:
-            status, detail = Status.FAILED, self._placed(name, str(unmet))
         except Exception as error:  # A broken connection or a late answer is a finding like any other.
-            status, detail = Status.FAILED, self._placed(name, f"{type(error).__name__}: {error}")
-        self._checks.append(Check(name, status, detail, time.monotonic() - start))
+            self._fail(name, error, time.monotonic() - start)
+        else:
+            self._checks.append(Check(name, Status.PASSED, seconds=time.monotonic() - start))
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Try several claims in a with block; only if it breaks down does `name` become one, which failed."""
+        start = time.monotonic()
+        try:
+            yield
+        except Exception as error:  # What was tried before stays on record.
+            self._fail(name, error, time.monotonic() - start)
 
     def skip(self, name: str, why: str) -> None:
         """Record that a claim was not tried."""
@@ -69,6 +76,8 @@ class Trials:
         """All that was recorded so far."""
         return Findings(tuple(self._checks), tuple(self._figures), tuple(self._notes))
 
-    def _placed(self, name: str, seen: str) -> str:
+    def _fail(self, name: str, error: Exception, seconds: float) -> None:
+        seen = str(error) if isinstance(error, Unmet) else f"{type(error).__name__}: {error}"
         place = self._places.get(name.partition(":")[0])
-        return seen[:_DETAIL_LIMIT] + (f"\nlook at {place}" if place else "")
+        detail = seen[:_DETAIL_LIMIT] + (f"\nlook at {place}" if place else "")
+        self._checks.append(Check(name, Status.FAILED, detail, seconds))

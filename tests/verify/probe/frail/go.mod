@@ -1,0 +1,3 @@
+module frail
+
+go 1.26
