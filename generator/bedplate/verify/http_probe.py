@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import docker
+from docker.models.images import Image
 
 from bedplate.render import checkout
 from bedplate.verify.findings import Findings
 from bedplate.verify.probe.api import post, reading, try_api
 from bedplate.verify.probe.drain import SlowRequest, Times, try_drain
+from bedplate.verify.probe.gateway import LISTENERS, configuration_path, try_gateway
 from bedplate.verify.probe.hostile import Limits, try_hostile
 from bedplate.verify.probe.image import Expected, try_image
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
@@ -25,10 +27,41 @@ _LARGE_REST: Final = 20
 """Bytes of a request that come late."""
 
 
+_GO_PLACES: Final[Mapping[str, str]] = {
+    "image": "Dockerfile",
+    "start": "cmd/ and internal/config",
+    "version": "internal/server/admin.go and the build arguments of the Dockerfile",
+    "log": "internal/telemetry",
+    "log level": "internal/server/admin.go",
+    "contract": "internal/reading and internal/server/problem.go",
+    "request id": "internal/server/middleware.go",
+    "metrics": "internal/server/middleware.go",
+    "overload": "internal/server/middleware.go",
+    "admin": "internal/server/server.go",
+    "hostile": "internal/server/server.go",
+    "drain": "internal/server/drain.go",
+    "stop": "internal/server/drain.go and cmd/",
+}
+_RUST_PLACES: Final[Mapping[str, str]] = {
+    "image": "Dockerfile",
+    "start": "src/main.rs and src/config.rs",
+    "version": "src/admin.rs and the build arguments of the Dockerfile",
+    "log": "src/telemetry.rs",
+    "log level": "src/admin.rs and src/telemetry.rs",
+    "gateway": "src/gateway",
+    "smuggling": "src/gateway/policy.rs",
+    "metrics": "src/stats.rs",
+    "hostile": "src/gateway/policy.rs and the settings of hyper",
+    "drain": "src/server.rs and src/worker.rs",
+    "stop": "src/server.rs and src/main.rs",
+}
+
+
 @dataclass(frozen=True)
 class Profile:
-    """What one kind of service promises and how it is told from outside."""
+    """What one kind of service promises, how it is told from outside, and where in a project to look."""
 
+    places: Mapping[str, str]
     megabytes: float
     ready_ms: float | None
     load: tuple[bytes, ...]
@@ -59,8 +92,9 @@ def probe(
     Raises:
         docker.errors.DockerException: when the engine does not do what it is asked.
     """
-    trials = Trials()
-    profile = PROFILES[kind]()
+    inspected = client.images.get(image)
+    profile = PROFILES[kind](inspected)
+    trials = Trials(profile.places)
     ports = Ports(answers["ports"]["http"], answers["ports"]["admin"])
     drain = answers["drain"]
     times = Times(drain["delay_seconds"], drain["timeout_seconds"], drain["grace_period_seconds"])
@@ -69,7 +103,7 @@ def probe(
     )
     try_image(trials, client, image, expected, run_id)
     with Platform(client, image, run_id, ports) as platform:
-        if not try_start(trials, platform, client.images.get(image).labels, profile.ready_ms):
+        if not try_start(trials, platform, inspected.labels, profile.ready_ms):
             trials.skip("everything else", "the service never became ready")
             return trials.findings()
         try_bad_configuration(trials, platform, profile.named, **profile.wrong)
@@ -80,11 +114,12 @@ def probe(
     return trials.findings()
 
 
-def _go() -> Profile:
+def _go(_: Image) -> Profile:
     """A Go service with the reading resource; figures are those of its internal/server and config."""
     store = post(reading(1))
     listing = render("GET", "/v1/readings?limit=10", [], None)
     return Profile(
+        places=_GO_PLACES,
         megabytes=18,
         ready_ms=50,
         load=(listing, store),
@@ -113,4 +148,31 @@ def _go_contract(trials: Trials, platform: Platform) -> None:
         try_vectors(trials, platform, load(template / "contract" / "http.json"))
 
 
-PROFILES: Final[Mapping[str, Callable[[], Profile]]] = {"go-service": _go}
+def _rust(image: Image) -> Profile:
+    """A gateway; without a route of its own it answers from upstreams that are built in."""
+    config = configuration_path(image)
+    ask, store = render("GET", "/"), render("POST", "/", body=bytes(100))
+    hurried = LISTENERS + b'[drain]\ndelay = "0s"\ntimeout = "1s"\n'
+    wrong = (
+        LISTENERS + b'[[route]]\npath_prefix = "/"\ncluster = "nowhere"\n[cluster.nobody]\nendpoints = []\n'
+    )
+    return Profile(
+        places=_RUST_PLACES,
+        megabytes=30,
+        ready_ms=None,
+        load=(ask, store),
+        slow=SlowRequest(store[:-_LARGE_REST], store[-_LARGE_REST:]),
+        limits=Limits(
+            header_seconds=10,
+            header_bytes=16 << 10,
+            documented_5xx=frozenset({501, 505}),
+            samples=(ask, store),
+        ),
+        hurried={"files": {config: hurried}},
+        wrong={"files": {config: wrong}},
+        named=("nowhere", "nobody"),
+        contract=lambda trials, platform: try_gateway(trials, platform, config),
+    )
+
+
+PROFILES: Final[Mapping[str, Callable[[Image], Profile]]] = {"go-service": _go, "rust-service": _rust}
