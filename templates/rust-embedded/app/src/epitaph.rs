@@ -23,6 +23,14 @@ pub enum Cause {
     Software = 5,
 }
 
+impl Cause {
+    /// Whether the run before ended against its will.
+    #[must_use]
+    pub const fn is_crash(self) -> bool {
+        matches!(self, Self::Watchdog | Self::Fault | Self::Panic)
+    }
+}
+
 /// What the processor was doing when a run ended; all 0 where nobody knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registers {
@@ -65,18 +73,14 @@ const MAGIC: u32 = u32::from_le_bytes(*b"RIP\x01");
 pub struct Record([u32; WORDS]);
 
 impl Record {
-    /// The record of the first run since power-on.
+    /// The record in words that were kept. If they are none, power has just come on.
     #[must_use]
-    pub fn first() -> Self {
-        Self([MAGIC, 1, 0, 0, 0, 0, Cause::Pin as u32]).sealed()
-    }
-
-    /// The record in words that were kept, if they are one.
-    #[must_use]
-    pub fn open(words: [u32; WORDS]) -> Option<Self> {
-        let record = Self(words);
-        let intact = words[0] == MAGIC && words[6] >> 16 == u32::from(record.checksum());
-        intact.then_some(record)
+    pub fn open(words: [u32; WORDS]) -> Self {
+        let mut record = Self(words);
+        if words[0] != MAGIC || words[6] >> 16 != u32::from(record.checksum()) {
+            record.0 = [MAGIC, 0, 0, 0, 0, 0, Cause::Power as u32];
+        }
+        record
     }
 
     /// The words to keep.
@@ -85,33 +89,36 @@ impl Record {
         self.0
     }
 
-    /// How many runs there were since power-on, this one included.
+    /// How many runs there were since power-on, the current one included.
     #[must_use]
     pub const fn boots(&self) -> u16 {
         let [low, high, ..] = self.0[1].to_le_bytes();
         u16::from_le_bytes([low, high])
     }
 
-    /// The record at the start of one more run.
-    #[must_use]
-    pub fn next_run(&self) -> Self {
-        let mut words = self.0;
-        words[1] = (words[1] & !0xFFFF) | u32::from(self.boots().saturating_add(1));
-        Self(words).sealed()
+    /// Counts one more run, and returns why it began. What is known of a crash stays until
+    /// [`end_run`](Self::end_run); what else there was is told once.
+    pub fn begin_run(&mut self) -> Cause {
+        let cause = self.cause();
+        if !cause.is_crash() {
+            self.0[6] = Cause::Pin as u32;
+        }
+        self.0[1] = (self.0[1] & !0xFFFF) | u32::from(self.boots().saturating_add(1));
+        self.seal();
+        cause
     }
 
-    /// The record of the same run with how it ended; `Cause::Pin` stands for what comes unannounced.
-    #[must_use]
-    pub fn ended(&self, cause: Cause, registers: &Registers) -> Self {
+    /// Notes how the run has ended; `Cause::Pin` stands for what comes unannounced.
+    pub fn end_run(&mut self, cause: Cause, registers: &Registers) {
         let boots = u32::from(self.boots());
         let Registers { pc, lr, sp, cfsr } = *registers;
-        Self([MAGIC, boots | boots << 16, pc, lr, sp, cfsr, cause as u32]).sealed()
+        self.0 = [MAGIC, boots | boots << 16, pc, lr, sp, cfsr, cause as u32];
+        self.seal();
     }
 
-    /// Why the run after this record began.
-    #[must_use]
-    pub const fn cause(&self) -> Cause {
+    const fn cause(&self) -> Cause {
         match self.0[6] & 0xFF {
+            0 => Cause::Power,
             2 => Cause::Watchdog,
             3 => Cause::Fault,
             4 => Cause::Panic,
@@ -131,17 +138,16 @@ impl Record {
             registers: Registers { pc, lr, sp, cfsr },
             boots: u16::from_le_bytes([low, high]),
         };
-        matches!(cause, Cause::Watchdog | Cause::Fault | Cause::Panic).then_some(epitaph)
+        cause.is_crash().then_some(epitaph)
     }
 
-    fn sealed(mut self) -> Self {
+    fn seal(&mut self) {
         self.0[6] = u32::from(self.0[6].to_le_bytes()[0]) | u32::from(self.checksum()) << 16;
-        self
     }
 
     /// The checksum of all words, the place where it goes taken as zero.
     fn checksum(&self) -> u16 {
-        let [content @ .., end] = self.0;
+        let [content @ .., end] = &self.0;
         let mut crc = Crc::new();
         for word in content {
             for byte in word.to_le_bytes() {

@@ -24,6 +24,15 @@
 //! differences of such counts; what must outlive the wrap is kept in 64 bits.
 #![no_std]
 #![forbid(unsafe_code)]
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::large_stack_frames,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 
 pub mod command;
 pub mod epitaph;

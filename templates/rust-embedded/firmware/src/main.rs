@@ -1,6 +1,15 @@
 //! The sensor node on its board: start-up, and everything handed to the runtime.
 #![no_std]
 #![no_main]
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::large_stack_frames,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 
 mod board;
 mod fault;

@@ -17,7 +17,7 @@ unsafe impl Sync for Retained {}
 static RECORD: Retained = Retained(UnsafeCell::new(MaybeUninit::uninit()));
 
 #[inline(never)]
-fn read() -> Option<Record> {
+fn read() -> Record {
     // SAFETY: valid and aligned, and any bits make a word. The read is volatile, so that the
     // compiler takes the memory for what it finds there; the checksum decides what it is worth.
     Record::open(unsafe { RECORD.0.get().cast::<[u32; WORDS]>().read_volatile() })
@@ -30,16 +30,10 @@ fn write(record: &Record) {
 
 /// Counts this run; tells why it began, and how the last one ended if that was a crash.
 pub(crate) fn begin_run() -> (Cause, Option<Epitaph>) {
-    match read() {
-        None => {
-            write(&Record::first());
-            (Cause::Power, None)
-        }
-        Some(record) => {
-            write(&record.next_run());
-            (record.cause(), record.epitaph())
-        }
-    }
+    let mut record = read();
+    let cause = record.begin_run();
+    write(&record);
+    (cause, record.epitaph())
 }
 
 /// Drops the epitaph once it has been reported.
@@ -57,6 +51,7 @@ pub(crate) fn end_run(cause: Cause, registers: &Registers) -> ! {
 
 #[inline(never)]
 fn end_with(cause: Cause, registers: &Registers) {
-    let record = read().unwrap_or_else(Record::first);
-    write(&record.ended(cause, registers));
+    let mut record = read();
+    record.end_run(cause, registers);
+    write(&record);
 }

@@ -1,0 +1,43 @@
+//! The watchdog bites when any activity stops, and only then.
+
+use app::epitaph::Cause;
+use emulator_tests::message::Message;
+use emulator_tests::qemu::{Pace, Qemu};
+
+/// The epitaph that comes after a case: its cause, and whether it holds any register.
+fn bite(case: &str) -> (u8, bool) {
+    let mut node = Qemu::boot_case(Pace::Free, case);
+    node.expect(|message| match message {
+        Message::Epitaph { cause, pc, lr, sp, cfsr, .. } => {
+            Some((cause, [pc, lr, sp, cfsr] != [0; 4]))
+        }
+        _ => None,
+    })
+}
+
+#[test]
+fn bites_when_the_main_loop_hangs() {
+    assert_eq!(bite("hang"), (Cause::Watchdog as u8, false));
+}
+
+#[test]
+fn bites_when_the_link_gets_nothing_out() {
+    assert_eq!(bite("mute-link"), (Cause::Watchdog as u8, false));
+}
+
+#[test]
+fn bites_when_the_clock_stops() {
+    assert_eq!(bite("stop-clock"), (Cause::Watchdog as u8, false));
+}
+
+#[test]
+fn leaves_a_device_alone_that_works() {
+    let mut node = Qemu::boot(Pace::Free);
+    node.expect(|message| match message {
+        Message::Hello { uptime_ms, reset_cause, .. } => {
+            assert_eq!(reset_cause, Cause::Power as u8);
+            (uptime_ms == 20_000).then_some(())
+        }
+        _ => None,
+    });
+}
