@@ -1,11 +1,14 @@
 package server
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,27 +36,37 @@ func (l *pipeListener) Accept() (net.Conn, error) {
 	return <-l.conns, nil
 }
 
+func (l *pipeListener) dial(context.Context, string, string) (net.Conn, error) {
+	near, far := net.Pipe()
+	l.conns <- far
+	if _, err := l.bell.Write([]byte{0}); err != nil {
+		<-l.conns
+		return nil, err
+	}
+	return near, nil
+}
+
 // client connects anew for each request.
 func (l *pipeListener) client() *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(context.Context, string, string) (net.Conn, error) {
-			near, far := net.Pipe()
-			l.conns <- far
-			if _, err := l.bell.Write([]byte{0}); err != nil {
-				<-l.conns
-				return nil, err
-			}
-			return near, nil
-		},
-	}}
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: l.dial}}
 }
 
 // running is a server in memory, and how to reach and stop it.
 type running struct {
+	listener   *pipeListener
 	api, admin *http.Client
 	stop       context.CancelCauseFunc
 	done       chan error
+}
+
+func (r running) connect(t *testing.T) net.Conn {
+	t.Helper()
+	conn, err := r.listener.dial(t.Context(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
 }
 
 func run(t *testing.T, routes ...Route) running {
@@ -68,7 +81,7 @@ func run(t *testing.T, routes ...Route) running {
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx) }()
 	synctest.Wait()
-	return running{api.client(), admin.client(), stop, done}
+	return running{api, api.client(), admin.client(), stop, done}
 }
 
 func wantStatus(t *testing.T, client *http.Client, path, want string) {
@@ -121,6 +134,37 @@ func TestDrainGoesStepByStep(t *testing.T) {
 	})
 }
 
+func TestDrainServesIdleConnectionsOnceMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := run(t, Route{"GET /{$}", ok})
+		asking, silent := server.connect(t), server.connect(t)
+		answers := bufio.NewReader(asking)
+		for _, conn := range []net.Conn{asking, silent} {
+			if response, err := exchangeOver(conn, bufio.NewReader(conn)); err != nil || response.Close {
+				t.Fatalf("before the drain: %+v, %v", response, err)
+			}
+		}
+		start := time.Now()
+		server.stop(nil)
+		synctest.Wait()
+
+		time.Sleep(4900 * time.Millisecond)
+		response, err := exchangeOver(asking, answers)
+		if err != nil || response.StatusCode != http.StatusOK || !response.Close {
+			t.Errorf("got %+v, %v, want an answer that closes the connection", response, err)
+		}
+		if n, err := silent.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("read %d, %v from the silent connection", n, err)
+		}
+		if err := <-server.done; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took < 5*time.Second || took > 6*time.Second {
+			t.Errorf("stopped after %v, want no wait for idle connections", took)
+		}
+	})
+}
+
 func TestInterruptSkipsTheDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := run(t)
@@ -155,6 +199,67 @@ func TestRequestThatOutlastsTheDrainIsAborted(t *testing.T) {
 		}
 		if err := <-cause; !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the handler was told %v", err)
+		}
+	})
+}
+
+func TestNoClientHoldsAConnectionForLong(t *testing.T) {
+	for name, test := range map[string]struct {
+		sent, answer string
+		until        time.Duration
+	}{
+		"nothing is sent":       {"", "", 5 * time.Second},
+		"the header never ends": {"GET / HTTP/1.1\r\nHost: x\r\n", "", 5 * time.Second},
+		"the body never comes": {
+			"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{",
+			`"code":"timeout"`, 15 * time.Second,
+		},
+		"nothing more is asked": {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK", 120 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := run(t, Route{"GET /", ok}, Route{"POST /", decodeAny})
+				start := time.Now()
+				conn := server.connect(t)
+				go func() { _, _ = io.WriteString(conn, test.sent) }()
+				answer, err := io.ReadAll(conn)
+				if err != nil || !strings.Contains(string(answer), test.answer) || test.answer == "" && len(answer) > 0 {
+					t.Errorf("answered %q, %v", answer, err)
+				}
+				if took := time.Since(start); took < test.until || took > test.until+time.Second {
+					t.Errorf("closed after %v, want %v", took, test.until)
+				}
+				server.stop(ErrInterrupted)
+				if err := <-server.done; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestAnswerThatNobodyReadsIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		written := make(chan error, 1)
+		server := run(t, Route{"GET /", func(w http.ResponseWriter, _ *http.Request) error {
+			_, err := w.Write(make([]byte, 1<<20))
+			written <- err
+			return err
+		}})
+		start := time.Now()
+		conn := server.connect(t)
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-written; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the handler was told %v", err)
+		}
+		if took := time.Since(start); took != 30*time.Second {
+			t.Errorf("after %v", took)
+		}
+		server.stop(ErrInterrupted)
+		if err := <-server.done; err != nil {
+			t.Error(err)
 		}
 	})
 }
