@@ -1,0 +1,127 @@
+"""What a node must not do: each defect breaks one promise of the contract, and the probe names that one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from bedplate.verify.probe import frames, node
+from bedplate.verify.probe.crashes import Memory, try_crashes
+from bedplate.verify.probe.delivery import try_delivery
+from bedplate.verify.probe.greeting import EPOCH, try_greeting
+from bedplate.verify.probe.link import Malformed, try_link
+from bedplate.verify.probe.node import Node
+from bedplate.verify.probe.trial import Trials
+from frail_images import told
+from simulated_node import DEVICE, RAM, SimulatedNode
+
+# All nodes live at the same time, in one process: most of the time they wait.
+pytestmark = pytest.mark.xdist_group("nodes")
+
+MALFORMED = [Malformed("noise", b"\x05\x01\x02"), Malformed("one byte", b"\x01")]
+GREETING = {
+    "begins with a status": "greeting: the first frame",
+    "answers once it is welcomed": "greeting: commands are answered",
+    "takes a welcome of epoch 0": "greeting: a welcome of epoch 0",
+    "takes a welcome for others": "greeting: a welcome of epoch 0",
+    "says hello every second": "greeting: hello comes",
+    "samples once it is welcomed": "greeting: readings taken before",
+    "sends a wrong check": "all of it",
+}
+DELIVERY = {
+    "takes any period": "delivery: a period can be set",
+    "has a window of 17": "delivery: 16 readings are on the way",
+    "sends nothing again": "delivery: 16 readings are on the way",
+    "sends again too soon": "delivery: 16 readings are on the way",
+    "changes what it sends again": "delivery: 16 readings are on the way",
+    "takes acks of another epoch": "delivery: acknowledgements of another epoch",
+    "takes acks of the future": "delivery: acknowledgements of another epoch",
+    "frees one too few": "delivery: an acknowledgement moves",
+    "takes each welcome": "delivery: only the first welcome counts",
+    "forgets at stop": "delivery: after stop",
+    "drops the newest": "delivery: above 64 readings",
+    "does not count what it drops": "delivery: above 64 readings",
+}
+LINK = {
+    "counts no bad blocks": "link: each of 2 malformed",
+    "counts empty blocks": "link: empty blocks",
+    "answers for others": "link: empty blocks",
+    "loses bytes": "link: of 250 bursts",
+    "reboots at noise": "link: 200 random streams",
+}
+CRASH = {
+    "tells no cause": "crash: an undefined instruction",
+    "tells no epitaph": "crash: an undefined instruction",
+    "tells another pc": "crash: an undefined instruction",
+    "tells no fault status": "crash: a division by zero",
+    "tells registers of a watchdog": "crash: a loop without end",
+    "counts no boots": "crash: a division by zero",
+    "tells the epitaph once": "crash: the epitaph follows each hello",
+    "remembers the epitaph for ever": "crash: the welcome clears",
+}
+
+
+def greet(trials: Trials, simulated: SimulatedNode, link: Node) -> None:
+    try_greeting(trials, link)
+
+
+def deliver(trials: Trials, simulated: SimulatedNode, link: Node) -> None:
+    try_greeting(Trials(), link)
+    try_delivery(trials, link)
+
+
+def disturb(trials: Trials, simulated: SimulatedNode, link: Node) -> None:
+    link.command(frames.STOP)
+    try_link(trials, link, MALFORMED)
+
+
+def crash(trials: Trials, simulated: SimulatedNode, link: Node) -> None:
+    link.expect(frames.HELLO)
+    link.send(frames.WELCOME, epoch=EPOCH)
+    try_crashes(trials, link, simulated.debugger, Memory(RAM, 0x400000))
+
+
+Part = Callable[[Trials, SimulatedNode, Node], None]
+PARTS: list[tuple[Part, dict[str, str]]] = [
+    (greet, GREETING),
+    (deliver, DELIVERY),
+    (disturb, LINK),
+    (crash, CRASH),
+]
+CASES = [(part, defect, claim) for part, defects in PARTS for defect, claim in {"": "", **defects}.items()]
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> Iterator[dict[tuple[Part, str], Future[dict[str, str]]]]:
+    """What the probe says of each node, once it is through with it."""
+    with pytest.MonkeyPatch.context() as patched, ThreadPoolExecutor(8) as pool:
+        patched.setattr(node, "PATIENCE", 3.0)
+        yield {(part, defect): pool.submit(verdict, part, defect) for part, defect, _ in CASES}
+
+
+def verdict(part: Part, defect: str) -> dict[str, str]:
+    def probe(trials: Trials) -> None:
+        with (
+            trials.part("all of it"),
+            SimulatedNode(defect) as simulated,
+            Node(simulated.uart, DEVICE) as link,
+        ):
+            part(trials, simulated, link)
+
+    return told(probe)
+
+
+@pytest.mark.parametrize(
+    ("part", "defect", "claim"),
+    CASES,
+    ids=[f"{part.__name__}-{defect or 'faultless'}" for part, defect, _ in CASES],
+)
+def test_probe_names_what_is_wrong_with_a_node(
+    verdicts: dict[tuple[Part, str], Future[dict[str, str]]], part: Part, defect: str, claim: str
+) -> None:
+    wrong = verdicts[part, defect].result(timeout=120)
+    if not claim:
+        assert wrong == {}
+    else:
+        assert [check for check in wrong if check.startswith(claim)], wrong
