@@ -181,19 +181,25 @@ func TestInterruptSkipsTheDelay(t *testing.T) {
 
 func TestRequestThatOutlastsTheDrainIsAborted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cause := make(chan error, 1)
+		cause, leave := make(chan error, 1), make(chan struct{})
 		server := run(t, Route{"GET /", func(_ http.ResponseWriter, r *http.Request) error {
 			<-r.Context().Done()
 			cause <- context.Cause(r.Context())
+			<-leave
 			return r.Context().Err()
 		}})
 		start := time.Now()
-		go statusOf(server.api, "http://server/")
+		answer := make(chan string, 1)
+		go func() { answer <- statusOf(server.api, "http://server/") }()
 		synctest.Wait()
 		server.stop(nil)
 		if err := <-server.done; !errors.Is(err, ErrAborted) {
 			t.Errorf("got %v, want ErrAborted", err)
 		}
+		if got := <-answer; !strings.Contains(got, "EOF") {
+			t.Errorf("the client was told %s", got)
+		}
+		close(leave)
 		if took := time.Since(start); took < 25*time.Second || took > 26*time.Second {
 			t.Errorf("stopped after %v, want delay and timeout", took)
 		}
