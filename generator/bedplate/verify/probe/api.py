@@ -42,8 +42,8 @@ def post(body: bytes) -> bytes:
 
 def try_api(trials: Trials, instance: Instance) -> None:
     """Errors, request identities, limits and metrics of an instance that was just started."""
-    _try_problems(trials, instance.http)
-    _try_identity(trials, instance.http)
+    try_problems(trials, instance.http)
+    try_identity(trials, instance.http)
     _try_metrics(trials, instance)
     _try_overload(trials, instance)
     with trials.check("admin: not to be reached over the port of the API"):
@@ -52,7 +52,8 @@ def try_api(trials: Trials, instance: Instance) -> None:
             expect(answer.status == 404, f"{path} answers {answer}")  # noqa: PLR2004
 
 
-def _try_problems(trials: Trials, address: Address) -> None:
+def try_problems(trials: Trials, address: Address) -> None:
+    """Errors that every route has."""
     large = b'{"readings":[' + b" " * BODY_LIMIT + b"]}"
     cases: dict[str, tuple[int, str, Answer]] = {}
     with trials.check("contract: every error of a handler is problem+json with its code"):
@@ -77,7 +78,8 @@ def _try_problems(trials: Trials, address: Address) -> None:
         expect({"GET", "POST"} <= allowed, f"405 allows {sorted(allowed)}")
 
 
-def _try_identity(trials: Trials, address: Address) -> None:
+def try_identity(trials: Trials, address: Address) -> None:
+    """X-Request-ID, on good answers and on errors."""
     with trials.check("request id: a good one is echoed, anything else replaced, on every answer"):
         for path in ("/v1/devices", "/nothing"):
             good = "a" * 60 + ".-_9"

@@ -105,14 +105,14 @@ def try_gateway(trials: Trials, platform: Platform, config: str) -> None:
         addresses = [upstream.address for upstream in web]
         settings = configuration(addresses, faulty.address, [])
         with _started(platform, {config: settings}) as instance:
-            _try_forwarding(trials, instance.http, web, platform.gateway)
-            _try_refusals(trials, instance.http)
-            _try_cut_off(trials, instance.http)
+            try_forwarding(trials, instance.http, web, platform.gateway)
+            try_refusals(trials, instance.http)
+            try_cut_off(trials, instance.http)
             _try_metrics(trials, instance)
             try_smuggling(trials, instance.http, web)
         settings = configuration(addresses, faulty.address, [f"{platform.gateway}/32"])
         with _started(platform, {config: settings}) as instance:
-            _try_trust(trials, instance.http, web, platform.gateway)
+            try_trust(trials, instance.http, web, platform.gateway)
 
 
 @contextmanager
@@ -122,7 +122,8 @@ def _started(platform: Platform, files: Mapping[str, bytes]) -> Iterator[Instanc
         yield instance
 
 
-def _try_forwarding(trials: Trials, address: Address, web: Sequence[Upstream], peer: str) -> None:
+def try_forwarding(trials: Trials, address: Address, web: Sequence[Upstream], peer: str) -> None:
+    """What reaches an upstream of requests by `peer`, which is not trusted."""
     with trials.check("gateway: balances over two upstreams, and says who it is"):
         names = {request(address, "GET", "/web").header("x-upstream") for _ in range(40)}
         expect_same("upstreams that answered", {str(upstream.address[1]) for upstream in web}, names)
@@ -156,7 +157,8 @@ def _try_forwarding(trials: Trials, address: Address, web: Sequence[Upstream], p
         expect(got.get("x-request-id") not in (None, "claimed"), f"expected an id of its own, got {got}")
 
 
-def _try_trust(trials: Trials, address: Address, web: Sequence[Upstream], peer: str) -> None:
+def try_trust(trials: Trials, address: Address, web: Sequence[Upstream], peer: str) -> None:
+    """What reaches an upstream of requests by `peer`, which is trusted."""
     with trials.check("gateway: believes a peer that is trusted"):
         claimed = {"X-Forwarded-For": "192.0.2.1", "X-Request-ID": "claimed"}
         got = _forwarded(address, web, list(claimed.items()))
@@ -168,7 +170,8 @@ def _try_trust(trials: Trials, address: Address, web: Sequence[Upstream], peer: 
         expect(replaced not in (None, "not one/of ours"), f"expected another id, got {replaced!r}")
 
 
-def _try_refusals(trials: Trials, address: Address) -> None:
+def try_refusals(trials: Trials, address: Address) -> None:
+    """The table of errors."""
     with trials.check(f"gateway: {len(REFUSALS) + 1} errors are answered as documented"):
         wrong = [f"{row.name}: {seen}" for row in REFUSALS if (seen := _wrong(row, address))]
         with Line(address) as line:
@@ -200,7 +203,8 @@ def _wrong(row: Refusal, address: Address) -> str:
     return "" if answer.header("x-request-id") else "expected an x-request-id, got none"
 
 
-def _try_cut_off(trials: Trials, address: Address) -> None:
+def try_cut_off(trials: Trials, address: Address) -> None:
+    """Answers of an upstream that end too early."""
     with trials.check("gateway: a body that an upstream cuts off never ends cleanly"):
         for path in ("/faulty/short", "/faulty/chunk"):
             try:
