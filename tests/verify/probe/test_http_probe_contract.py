@@ -48,16 +48,16 @@ def test_an_answer_that_is_as_expected_passes() -> None:
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        (answer(status=400), "not 422"),
-        (answer(kind="application/json"), "of type application/json"),
-        (answer(without("code")), "lacks"),
-        (answer(without("request_id")), "lacks"),
-        (answer(PROBLEM | {"status": 400}), "says 400"),
-        (answer(PROBLEM | {"code": "bad_request"}), "code is bad_request"),
-        (answer(PROBLEM | {"errors": []}), "pointers are"),
-        (answer(PROBLEM | {"errors": [{"pointer": "#/readings"}]}), "pointers are"),
-        (answer(request_id="other"), "request_id is abc"),
-        (Answer(422, (("content-type", "application/problem+json"),), b"[]"), "no object"),
+        (answer(status=400), "expected 422"),
+        (answer(kind="application/json"), "type of a 422"),
+        (answer(without("code")), "in each problem"),
+        (answer(without("request_id")), "in each problem"),
+        (answer(PROBLEM | {"status": 400}), "status in the problem"),
+        (answer(PROBLEM | {"code": "bad_request"}), "code: expected"),
+        (answer(PROBLEM | {"errors": []}), "pointers: expected"),
+        (answer(PROBLEM | {"errors": [{"pointer": "#/readings"}]}), "pointers: expected"),
+        (answer(request_id="other"), "request_id: expected other, got abc"),
+        (Answer(422, (("content-type", "application/problem+json"),), b"[]"), "expected an object"),
     ],
 )
 def test_a_wrong_answer_is_told(wrong: Answer, reason: str) -> None:
@@ -70,7 +70,7 @@ def test_a_wrong_answer_is_told(wrong: Answer, reason: str) -> None:
     [({"accepted": 2}, {"accepted": 1}), ({}, {"accepted": 1}), ({"accepted": "1"}, {"accepted": 1})],
 )
 def test_members_must_be_equal(body: dict[str, Any], expected: dict[str, Any]) -> None:
-    with pytest.raises(Unmet, match="accepted is"):
+    with pytest.raises(Unmet, match="accepted: expected"):
         check_answer(Answer(200, (), json.dumps(body).encode()), {"status": 200, "json": expected})
 
 

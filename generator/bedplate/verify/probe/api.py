@@ -10,7 +10,7 @@ from typing import Final
 
 from bedplate.verify.probe.metrics import scrape, total
 from bedplate.verify.probe.platform import Instance
-from bedplate.verify.probe.trial import Trials, expect
+from bedplate.verify.probe.trial import Trials, expect, expect_same
 from bedplate.verify.probe.vectors import check_problem
 from bedplate.verify.probe.wire import Address, Answer, Line, render, request
 
@@ -49,7 +49,7 @@ def try_api(trials: Trials, instance: Instance) -> None:
     with trials.check("admin: not to be reached over the port of the API"):
         for path in ("/livez", "/readyz", "/metrics", "/version", "/log-level", "/debug/pprof/"):
             answer = request(instance.http, "GET", path)
-            expect(answer.status == 404, f"{path} answers {answer}")  # noqa: PLR2004
+            expect_same(f"status of {path}", 404, answer.status)
 
 
 def try_problems(trials: Trials, address: Address) -> None:
@@ -71,11 +71,11 @@ def try_problems(trials: Trials, address: Address) -> None:
             ),
         }
         for name, (status, code, answer) in cases.items():
-            expect(answer.status == status, f"{name}: answered {answer}")
+            expect_same(f"status of {name}", status, answer.status)
             problem = check_problem(answer)
-            expect(problem["code"] == code, f"{name}: code is {problem['code']}")
+            expect_same(f"code of {name}", code, problem["code"])
         allowed = {m.strip() for m in (cases["a wrong method"][2].header("allow") or "").split(",")}
-        expect({"GET", "POST"} <= allowed, f"405 allows {sorted(allowed)}")
+        expect({"GET", "POST"} <= allowed, f"expected GET and POST in Allow, got {sorted(allowed)}")
 
 
 def try_identity(trials: Trials, address: Address) -> None:
@@ -84,11 +84,11 @@ def try_identity(trials: Trials, address: Address) -> None:
         for path in ("/v1/devices", "/nothing"):
             good = "a" * 60 + ".-_9"
             answer = request(address, "GET", path, [("X-Request-ID", good)])
-            expect(answer.header("x-request-id") == good, f"{path}: {answer.headers}")
+            expect_same(f"X-Request-ID of {path}", good, answer.header("x-request-id"))
             for bad in ("", "a" * 65, "a b", "a/b", "é"):
                 replaced = request(address, "GET", path, [("X-Request-ID", bad)]).header("x-request-id")
                 new = replaced is not None and replaced != bad and _IDENTITY.fullmatch(replaced)
-                expect(bool(new), f"{path}: {bad!r} became {replaced!r}")
+                expect(bool(new), f"expected another id instead of {bad!r}, got {replaced!r} from {path}")
 
 
 def _try_metrics(trials: Trials, instance: Instance) -> None:
@@ -110,7 +110,7 @@ def _try_metrics(trials: Trials, instance: Instance) -> None:
                 "http_response_status_code": str(status),
             }
             counted = total(after, DURATIONS, **labels) - total(before, DURATIONS, **labels)
-            expect(counted == 1, f"{method} {route} {status} was counted {counted:g} times")
+            expect_same(f"{DURATIONS} of {labels}", 1, counted)
 
 
 def _try_overload(trials: Trials, instance: Instance) -> None:
@@ -123,20 +123,23 @@ def _try_overload(trials: Trials, instance: Instance) -> None:
                 line.send(waiting)
             _wait_until_active(instance, IN_FLIGHT)
             refused = request(address, "GET", "/v1/devices")
-            expect(refused.status == 503, f"answered {refused}")  # noqa: PLR2004
+            expect_same(f"status of the one above {IN_FLIGHT}", 503, refused.status)
             problem = check_problem(refused)
-            expect(problem["code"] == "overloaded", f"code is {problem['code']}")
-            expect(refused.header("retry-after") == "1", f"Retry-After is {refused.header('retry-after')}")
+            expect_same("its code", "overloaded", problem["code"])
+            expect_same("its Retry-After", "1", refused.header("retry-after"))
             for line in lines:
                 line.send(b"}")
             statuses = {line.answer("POST").status for line in lines}
-            expect(statuses == {200}, f"those under way were answered {sorted(statuses)}")
+            expect_same("statuses of those under way", {200}, statuses)
         answer = request(address, "GET", "/v1/devices")
-        expect(answer.status == 200, f"afterwards: {answer}")  # noqa: PLR2004
+        expect_same("status afterwards", 200, answer.status)
 
 
 def _wait_until_active(instance: Instance, count: int) -> None:
     """Wait until that many requests are under way, asking for metrics, which takes none of the places."""
     deadline = time.monotonic() + _ARRIVE_WITHIN
     while (active := total(scrape(instance.admin), ACTIVE)) < count:
-        expect(time.monotonic() < deadline, f"{active:g} of {count} requests are under way")
+        expect(
+            time.monotonic() < deadline,
+            f"expected {count} requests under way within {_ARRIVE_WITHIN:g} s, by {ACTIVE} it is {active:g}",
+        )

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from bedplate.verify.probe.load import CLOSING, Load, Record
 from bedplate.verify.probe.platform import Instance, Platform, readiness
-from bedplate.verify.probe.trial import Trials, expect
+from bedplate.verify.probe.trial import Trials, expect, expect_same
 from bedplate.verify.probe.wire import Address, Answer, Line
 
 CLIENTS: Final = 200
@@ -126,30 +126,47 @@ def _judge(trials: Trials, record: Record, observed: Observed, times: Times, dir
     turned, refused = observed.turned, record.first_refusal
     failed = record.failed(direct=direct)
     with trials.check("drain: readiness turns at once, and before the listener closes"):
-        expect(turned is not None, "/readyz never answered 503")
+        expect(turned is not None, "expected 503 from /readyz after the signal, it never came")
         after = (turned or 0) - observed.signalled
-        expect(after < AT_ONCE, f"/readyz answered 503 only {after:.2f} s after the signal")
-        expect(not direct or refused is None or (turned or 0) < refused, "connections were refused before")
+        expect(
+            after < AT_ONCE,
+            f"expected 503 from /readyz within {AT_ONCE:g} s of the signal, it took {after:.2f} s",
+        )
+        expect(
+            not direct or refused is None or (turned or 0) < refused,
+            "expected 503 from /readyz before connections are refused, it came after",
+        )
     with trials.check(f"drain: serves on for {times.delay:g} s"):
         served = record.last_served_connection - observed.signalled
-        expect(served > times.delay - 0.2, f"the last connection that was served came after {served:.2f} s")
+        expect(
+            served > times.delay - 0.2,
+            f"expected connections to be served for {times.delay:g} s, the last one came after {served:.2f} s",
+        )
         if direct:
-            expect(refused is not None, "connections were never refused")
+            expect(refused is not None, "expected the listener to close then, connections were never refused")
     with trials.check("drain: every answer meanwhile ends its connection"):
         kept = sum(at > observed.signalled + AT_ONCE for at in record.kept_alive)
-        expect(kept == 0, f"{kept} answers left their connection open")
+        expect_same("answers that left their connection open", 0, kept)
     with trials.check("drain: no failed request"):
         seen = "; ".join(str(loss) for loss in failed[:5])
-        expect(not failed, f"{len(failed)} of {record.answers + len(record.losses)} requests: {seen}")
+        expect(
+            not failed, f"expected none, got {len(failed)} of {record.answers + len(record.losses)}: {seen}"
+        )
         wrong = {status: count for status, count in record.statuses.items() if status >= 400}  # noqa: PLR2004
-        expect(not wrong, f"statuses and how often they came: {wrong}")
+        expect(not wrong, f"expected statuses below 400, got, with how often: {wrong}")
     with trials.check("drain: a request under way is answered after the listener has closed"):
         late = observed.late_answer
-        expect(isinstance(late, Answer) and late.status == 200, f"got {late}")  # noqa: PLR2004
+        expect(isinstance(late, Answer) and late.status == 200, f"expected 200, got {late}")  # noqa: PLR2004
     with trials.check("drain: the admin listener closes last"):
-        expect(not direct or observed.last_unready > (refused or 0), "it was gone before the listener was")
+        expect(
+            not direct or observed.last_unready > (refused or 0),
+            "expected /readyz to answer after the listener has closed, it did not",
+        )
     with trials.check("drain: exit code 0"):
-        expect(observed.exit_code == 0, f"exit code {observed.exit_code}; log: {observed.log[-5:]}")
+        expect(
+            observed.exit_code == 0,
+            f"expected exit code 0, got {observed.exit_code}; log: {observed.log[-5:]}",
+        )
     trials.figure("drain requests", record.answers, "requests")
     trials.figure("drain failures", len(failed), "requests", 0)
     trials.figure("drain duration", observed.ended - observed.signalled, "s", times.grace)

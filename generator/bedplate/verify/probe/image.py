@@ -15,7 +15,7 @@ from typing import IO, Any, Final, cast
 import docker
 from docker.models.images import Image
 
-from bedplate.verify.probe.trial import Trials, expect
+from bedplate.verify.probe.trial import Trials, expect, expect_same
 from bedplate.verify.trust import additional_bundle
 
 LABELS: Final = ("title", "description", "licenses", "version", "revision")
@@ -69,7 +69,10 @@ def try_image(
     _try_files(trials, files, image.attrs["Architecture"], config)
     with trials.check("image: no layer hides what one below it holds"):
         hidden = list(_whiteouts(image))
-        expect(not hidden, f"removed by a later layer, but still in the image: {hidden[:10]}")
+        expect(
+            not hidden,
+            f"expected nothing to be removed by a later layer (it stays in the image), got {hidden[:10]}",
+        )
 
 
 def _try_configuration(trials: Trials, client: docker.DockerClient, image: Image, expected: Expected) -> None:
@@ -78,25 +81,28 @@ def _try_configuration(trials: Trials, client: docker.DockerClient, image: Image
         size = image.attrs["Size"] / 1e6
         expect(size <= expected.megabytes, f"{size:.2f} MB")
     with trials.check("image: runs as 65532:65532"):
-        expect(config["User"] == "65532:65532", f"USER is {config['User']!r}")
+        expect_same("USER", "65532:65532", config["User"])
     with trials.check("image: labels of the OCI specification"):
         labels = config["Labels"] or {}
         missing = [label for label in LABELS if not labels.get(f"org.opencontainers.image.{label}")]
-        expect(not missing, f"missing or empty: {missing}")
+        expect(not missing, f"expected a value for each, missing or empty are {missing}")
         told = labels["org.opencontainers.image.title"], labels["org.opencontainers.image.licenses"]
         expect(told == (expected.title, expected.licence), f"title and licenses are {told}")
     with trials.check("image: starts without a shell, and knows how to ask for its health"):
-        expect(bool(config["Entrypoint"]), "no ENTRYPOINT")
+        expect(bool(config["Entrypoint"]), "expected an ENTRYPOINT, got none")
         health = (config.get("Healthcheck") or {}).get("Test") or ["nothing"]
-        expect(config["Entrypoint"][0] not in ("/bin/sh", "sh"), f"ENTRYPOINT is {config['Entrypoint']}")
-        expect(health[0] == "CMD", f"HEALTHCHECK is {health}")
+        expect(
+            config["Entrypoint"][0] not in ("/bin/sh", "sh"),
+            f"expected an ENTRYPOINT without a shell, got {config['Entrypoint']}",
+        )
+        expect(health[0] == "CMD", f"expected a HEALTHCHECK without a shell, got {health}")
     with trials.check("image: declares its ports"):
         declared = {int(port.partition("/")[0]) for port in config.get("ExposedPorts") or {}}
         expect(declared == expected.ports, f"EXPOSE {sorted(declared)}")
     with trials.check("image: of the engine's architecture"):
         machine = client.version()["Arch"]
         seen = (image.attrs["Os"], image.attrs["Architecture"])
-        expect(seen == ("linux", machine), f"{seen}, the engine has {machine}")
+        expect_same("system and architecture", ("linux", machine), seen)
 
 
 def _try_history(trials: Trials, image: Image, config: Mapping[str, Any]) -> None:
@@ -104,7 +110,7 @@ def _try_history(trials: Trials, image: Image, config: Mapping[str, Any]) -> Non
         steps = (str(step["CreatedBy"]) for step in image.history())
         told = [*(_SECRET_MOUNT.sub("", step) for step in steps), *(config["Env"] or [])]
         suspicious = [text for text in told if _SECRET.search(text)]
-        expect(not suspicious, f"looks like a secret: {suspicious[:5]}")
+        expect(not suspicious, f"expected nothing that looks like a secret, got {suspicious[:5]}")
 
 
 def _try_files(trials: Trials, files: list[Entry], architecture: str, config: Mapping[str, Any]) -> None:
@@ -122,13 +128,19 @@ def _try_files(trials: Trials, files: list[Entry], architecture: str, config: Ma
         )
     with trials.check("image: the program belongs to root and can't be changed"):
         program = _program(files, config)
-        expect(program.owner == 0, f"{program.path} belongs to {program.owner}")
-        expect(not program.mode & 0o222, f"{program.path} has mode {program.mode:04o}")
+        expect(program.owner == 0, f"expected root to own {program.path}, got {program.owner}")
+        expect(
+            not program.mode & 0o222,
+            f"expected {program.path} to be writable for nobody, got mode {program.mode:04o}",
+        )
     with trials.check(f"image: the program is for {architecture}"):
         program = _program(files, config)
         machine = int.from_bytes(program.head[18:20], "little")
-        expect(program.head.startswith(b"\x7fELF"), f"{program.path} is no ELF file")
-        expect(machine == MACHINES.get(architecture), f"{program.path} is for machine {machine}")
+        expect(
+            program.head.startswith(b"\x7fELF"),
+            f"expected {program.path} to be an ELF file, it begins with {program.head[:4]!r}",
+        )
+        expect_same(f"e_machine of {program.path}", MACHINES.get(architecture), machine)
     with trials.check("image: no private key, and no certificates of the machine that built it"):
         _none(entry.path for entry in files if entry.has_private_key)
         bundle = additional_bundle()
@@ -138,7 +150,7 @@ def _try_files(trials: Trials, files: list[Entry], architecture: str, config: Ma
 
 def _none(paths: Iterable[PurePosixPath]) -> None:
     found = [str(path) for path in paths]
-    expect(not found, f"found {found[:10]}")
+    expect(not found, f"expected none, got {found[:10]}")
 
 
 def _is_program(entry: Entry) -> bool:
@@ -149,7 +161,7 @@ def _program(files: list[Entry], config: Mapping[str, Any]) -> Entry:
     """The file that ENTRYPOINT names."""
     path = PurePosixPath(config["Entrypoint"][0])
     found = [entry for entry in files if PurePosixPath("/") / entry.path == path]
-    expect(bool(found), f"ENTRYPOINT names {path}, which is not there")
+    expect(bool(found), f"expected the file that ENTRYPOINT names, {path} is not there")
     return found[0]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bedplate.verify.probe.platform import Instance, Platform
-from bedplate.verify.probe.trial import Trials, expect
+from bedplate.verify.probe.trial import Trials, expect, expect_same
 from bedplate.verify.probe.wire import request
 
 STARTS: Final = 5
@@ -53,36 +53,37 @@ def try_bad_configuration(trials: Trials, platform: Platform, problems: Sequence
     ):
         code = instance.exit_code(10)
         log = "\n".join(instance.log())
-        expect(code == CONFIGURATION, f"exit code {code}; log:\n{log}")
+        expect(code == CONFIGURATION, f"expected exit code {CONFIGURATION}, got {code}; log:\n{log}")
         unsaid = [problem for problem in problems if problem not in log]
-        expect(not unsaid, f"not named: {unsaid}; log:\n{log}")
+        expect(not unsaid, f"expected {list(problems)} in the log, missing are {unsaid}; log:\n{log}")
 
 
 def _try_running(trials: Trials, instance: Instance, labels: Mapping[str, str]) -> None:
     with trials.check("start: alive and ready on the admin port"):
         for path in ("/livez", "/readyz"):
             answer = request(instance.admin, "GET", path)
-            expect(answer.status == 200, f"{path} answers {answer}")  # noqa: PLR2004
+            expect_same(f"status of {path}", 200, answer.status)
     with trials.check("version: /version reports the version and revision of the image's labels"):
         told = request(instance.admin, "GET", "/version").json()
         for member in ("version", "revision"):
             label = labels.get(f"org.opencontainers.image.{member}")
-            expect(told.get(member) == label, f"{member} is {told.get(member)!r}, the label says {label!r}")
+            expect_same(f"{member}, by the label", label, told.get(member))
     with trials.check("log level: can be read and changed while it runs"):
         before = request(instance.admin, "GET", "/log-level")
         changed = request(instance.admin, "PUT", "/log-level", body=b"debug")
         after = request(instance.admin, "GET", "/log-level")
-        expect(before.status == changed.status == after.status == 200, f"{before}, {changed}, {after}")  # noqa: PLR2004
-        expect(b"debug" in after.body.lower(), f"after PUT debug: {after}")
+        statuses = [answer.status for answer in (before, changed, after)]
+        expect_same("statuses of GET, PUT and GET /log-level", [200, 200, 200], statuses)
+        expect(b"debug" in after.body.lower(), f"expected debug after PUT debug, got {after}")
 
 
 def _expect_json(lines: Sequence[str]) -> None:
-    expect(bool(lines), "nothing was logged")
+    expect(bool(lines), "expected a log, got nothing")
     for number, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
         except ValueError:
             entry = None
-        expect(isinstance(entry, dict), f"line {number} is no JSON object: {line[:200]!r}")
+        expect(isinstance(entry, dict), f"expected a JSON object, line {number} is {line[:200]!r}")
         names = {name.lower() for name in entry}
-        expect(names >= _LOG_MEMBERS, f"line {number} has no level: {line[:200]!r}")
+        expect(names >= _LOG_MEMBERS, f"expected a level, line {number} is {line[:200]!r}")

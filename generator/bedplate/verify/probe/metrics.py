@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bedplate.verify.probe.trial import expect
+from bedplate.verify.probe.trial import expect, expect_same
 from bedplate.verify.probe.wire import Address, request
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -21,7 +21,7 @@ def parse(text: str) -> Samples:
     for line in text.splitlines():
         if line and not line.startswith("#"):
             match = _LINE.match(line)
-            expect(match is not None, f"not the Prometheus text format: {line!r}")
+            expect(match is not None, f"expected the Prometheus text format, got {line!r}")
             if match:
                 labels = frozenset(_LABEL.findall(match[2] or ""))
                 samples[match[1], labels] = float(match[3])
@@ -31,7 +31,7 @@ def parse(text: str) -> Samples:
 def scrape(admin: Address) -> Samples:
     """What /metrics shows now."""
     answer = request(admin, "GET", "/metrics")
-    expect(answer.status == 200, f"/metrics answers {answer}")  # noqa: PLR2004
+    expect_same("status of /metrics", 200, answer.status)
     return parse(answer.body.decode())
 
 

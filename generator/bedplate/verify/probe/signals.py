@@ -42,8 +42,8 @@ def try_signals(
         instance.signal("SIGINT")
         seen = instance.exit_code(times.grace)
         took = time.monotonic() - begin
-        expect(seen == 0, f"exit code {seen}; log:\n{instance.last_words()}")
-        expect(took < _TERMINAL, f"only after {took:.1f} s")
+        expect(seen == 0, f"expected exit code 0, got {seen}; log:\n{instance.last_words()}")
+        expect(took < _TERMINAL, f"expected the end within {_TERMINAL:g} s, it took {took:.1f} s")
     with (
         trials.check("stop: work that has to be aborted makes the exit code 1"),
         platform.start(**hurried) as instance,
@@ -53,7 +53,7 @@ def try_signals(
             line.send(slow.first)
             instance.signal("SIGTERM")
             seen = instance.exit_code(times.grace)
-            expect(seen == 1, f"exit code {seen}; log:\n{instance.last_words()}")
+            expect(seen == 1, f"expected exit code 1, got {seen}; log:\n{instance.last_words()}")
 
 
 def _end_twice(instance: Instance, name: str, code: int, times: Times, slow: SlowRequest) -> None:
@@ -66,8 +66,8 @@ def _end_twice(instance: Instance, name: str, code: int, times: Times, slow: Slo
         instance.signal(name)
         seen = instance.exit_code(times.grace)
         took = time.monotonic() - begin
-    expect(seen == code, f"exit code {seen}; log:\n{instance.last_words()}")
-    expect(took < AT_ONCE, f"only after {took:.1f} s")
+    expect(seen == code, f"expected exit code {code}, got {seen}; log:\n{instance.last_words()}")
+    expect(took < AT_ONCE, f"expected the end within {AT_ONCE:g} s, it took {took:.1f} s")
 
 
 def _wait_until_unready(instance: Instance) -> None:

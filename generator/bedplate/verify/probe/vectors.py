@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bedplate.verify.probe.platform import Platform
-from bedplate.verify.probe.trial import Trials, Unmet, expect
+from bedplate.verify.probe.trial import Trials, Unmet, expect, expect_same
 from bedplate.verify.probe.wire import Address, Answer, request
 
 CONTAINERS_AT_ONCE: Final = 2
@@ -46,13 +46,13 @@ def load(path: Path) -> list[Case]:
 def try_vectors(trials: Trials, platform: Platform, cases: Sequence[Case]) -> None:
     """Try every case. Those that store something get a container of their own, the others share one."""
     with trials.check(f"contract: {len(cases)} vectors"):
-        expect(bool(cases), "there are none")
+        expect(bool(cases), "expected some, there are none")
         shared = [case for case in cases if case.leaves_store_empty]
         alone = [[case] for case in cases if not case.leaves_store_empty]
         with ThreadPoolExecutor(CONTAINERS_AT_ONCE) as pool:
             batches = pool.map(lambda batch: _failures(platform, batch), [shared, *alone])
             failures = [failure for batch in batches for failure in batch]
-        expect(not failures, f"{len(failures)} failed:\n" + "\n".join(failures))
+        expect(not failures, f"expected all to hold, {len(failures)} do not:\n" + "\n".join(failures))
 
 
 def _failures(platform: Platform, cases: Iterable[Case]) -> list[str]:
@@ -71,7 +71,7 @@ def _failures(platform: Platform, cases: Iterable[Case]) -> list[str]:
 def _try_case(address: Address, case: Case) -> None:
     for given in case.given:
         answer = _send(address, given)
-        expect(answer.status == _OK, f"what must be stored before was answered {answer}")
+        expect(answer.status == _OK, f"expected 200 for what must be stored before, got {answer}")
     answer = _send(address, case.request)
     check_answer(answer, case.expect)
 
@@ -89,31 +89,31 @@ def _send(address: Address, sent: Mapping[str, Any]) -> Answer:
 
 def check_answer(answer: Answer, expected: Mapping[str, Any]) -> None:
     """Hold an answer to what a vector expects; raises `Unmet` with what is different."""
-    expect(answer.status == expected["status"], f"answered {answer}, not {expected['status']}")
+    expect(answer.status == expected["status"], f"expected {expected['status']}, got {answer}")
     for name, value in expected.get("headers", {}).items():
-        expect(answer.header(name) == value, f"{name} is {answer.header(name)!r}, not {value!r}")
+        expect_same(name, value, answer.header(name))
     if answer.status >= 400:  # noqa: PLR2004
         check_problem(answer)
     body = answer.json() if answer.body else {}
     if "code" in expected:
-        expect(body["code"] == expected["code"], f"code is {body['code']}, not {expected['code']}")
+        expect_same("code", expected["code"], body["code"])
     for member, named in (("pointers", "pointer"), ("parameters", "parameter")):
         if member in expected:
             seen = sorted(error[named] for error in body.get("errors", ()) if named in error)
-            expect(seen == sorted(expected[member]), f"{member} are {seen}, not {sorted(expected[member])}")
+            expect_same(member, sorted(expected[member]), seen)
     for member, value in expected.get("json", {}).items():
-        expect(body.get(member) == value, f"{member} is {body.get(member)!r}, not {value!r}")
+        expect_same(member, value, body.get(member))
 
 
 def check_problem(answer: Answer) -> Mapping[str, Any]:
     """Hold an answer to RFC 9457 and to the members that every problem of ours has; returns them."""
     kind = answer.header("content-type")
-    expect(kind is not None and kind.partition(";")[0] == _PROBLEM, f"{answer.status} is of type {kind}")
+    expect_same(f"type of a {answer.status}", _PROBLEM, (kind or "").partition(";")[0])
     problem = answer.json()
     if not isinstance(problem, dict):
-        raise Unmet(f"the problem is no object: {answer}")
-    expect(problem.keys() >= _ALWAYS, f"the problem lacks {sorted(_ALWAYS - problem.keys())}: {problem}")
-    expect(problem["status"] == answer.status, f"the problem of a {answer.status} says {problem['status']}")
+        raise Unmet(f"expected an object as the problem, got {answer}")
+    expect(problem.keys() >= _ALWAYS, f"expected {sorted(_ALWAYS)} in each problem, got {problem}")
+    expect_same("status in the problem", answer.status, problem["status"])
     identity = answer.header("x-request-id")
-    expect(problem["request_id"] == identity, f"request_id is {problem['request_id']}, not {identity}")
+    expect_same("request_id", identity, problem["request_id"])
     return problem
