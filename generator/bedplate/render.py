@@ -8,6 +8,7 @@ its terminal.
 from __future__ import annotations
 
 import signal
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
@@ -22,6 +23,7 @@ from bedplate.questionnaire import Questionnaire
 
 if TYPE_CHECKING:
     from copier._main import Worker
+    from jinja2 import TemplateError
 
 # Copier commits what is uncommitted in a working tree to a clone. With the dates held still, the same
 # tree gives the same commit, and so the same answers file.
@@ -191,6 +193,7 @@ def _notes(worker: Worker, caught: list[type[Warning]]) -> Iterator[str]:
 def _told_plainly(source: Source) -> Iterator[None]:
     """Turn what copier and git raise into one line that names the option."""
     from copier.errors import CopierError, UnsafeTemplateError
+    from jinja2 import TemplateError
     from plumbum import ProcessExecutionError
 
     named = f"--source {source.location}"
@@ -205,12 +208,25 @@ def _told_plainly(source: Source) -> Iterator[None]:
     except ProcessExecutionError as error:
         reasons = [line for line in error.stderr.splitlines() if line.startswith("fatal:")]
         raise BadInput(_git_reason(source, reasons[0] if reasons else str(error.stderr).strip())) from error
+    except TemplateError as error:
+        raise BadInput(f"{named}: {_place(error)}{error.message or type(error).__name__}") from error
     except (CopierError, ValueError) as error:
         if "must be a directory" in str(error):
             raise BadInput(f"{named}: neither a directory nor a git bundle") from error
         if "Unknown revision" in str(error):
             raise BadInput(_git_reason(source, "invalid reference")) from error
         raise BadInput(f"{named}: {' '.join(str(error).split())}") from error
+
+
+def _place(error: TemplateError) -> str:
+    """`file:line: ` of the template file that could not be rendered, as far as Jinja tells."""
+    from jinja2 import TemplateSyntaxError
+
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, TemplateSyntaxError):
+        frames.append((error.filename or "", error.lineno))
+    inside = ((name.partition("/templates/")[2], line) for name, line in reversed(frames))
+    return next((f"templates/{name}:{line}: " for name, line in inside if name), "")
 
 
 def _git_reason(source: Source, reason: str) -> str:

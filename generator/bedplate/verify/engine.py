@@ -14,7 +14,7 @@ from bedplate.verify.bases import Base
 from bedplate.verify.findings import Check, Findings, Status
 from bedplate.verify.levels import Level
 from bedplate.verify.processes import Ended
-from bedplate.verify.run import Run
+from bedplate.verify.run import Run, temporary
 
 Name = Literal["container", "host"]
 
@@ -83,7 +83,11 @@ def stepped(
     """Run one command of a level in the project; a failed one keeps its log and shows the end of it."""
     log = log_of(run, subject, name)
     ended = run.processes.run(
-        command, cwd=subject.root, log=log, within=within, environment=inherited() | dict(environment)
+        command,
+        cwd=subject.root,
+        log=log,
+        within=within,
+        environment=inherited() | temporary(run) | dict(environment),
     )
     if ended.passed:
         return Check(name, Status.PASSED, seconds=ended.seconds)

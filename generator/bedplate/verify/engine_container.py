@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from bedplate.errors import BadInput
 from bedplate.verify import bases
 from bedplate.verify.dockerfile import named_images
 from bedplate.verify.engine import Engine, Name, Subject, log_of, stepped
@@ -44,11 +45,9 @@ class Container(Engine):
 
     def prepare(self, subjects: Iterable[Subject], announce: Callable[[str], None]) -> None:
         """Pull or make the base images that the Dockerfiles name."""
-        dockerfiles = (subject.root / "Dockerfile" for subject in subjects)
-        texts = (path.read_text(encoding="utf-8") for path in dockerfiles if path.is_file())
-        images = [image for text in texts for image in named_images(text)]
+        images = [image for subject in subjects for image in _images(subject)]
         known = self._bases.provenance if self._bases else {}
-        if any(image not in known for image in images):
+        if self._bases is None or any(image not in known for image in images):
             self._bases = bases.resolve(
                 self._bases.mode if self._bases else self.mode,
                 (*known, *images),
@@ -140,14 +139,24 @@ class Container(Engine):
     def _flags(self, subject: Subject) -> list[str]:
         if self._bases is None:
             raise RuntimeError("a project is built before it was prepared")
+        if not (subject.root / "Dockerfile").is_file():
+            raise BadInput("the project has no Dockerfile")
         return [
-            *self._bases.flags_for(Path(subject.root)),
+            *self._bases.flags_for(subject.root),
             "--progress=plain",
             f"--label={LABEL}={self.run.id}",
         ]
 
     def _tag(self, subject: Subject) -> str:
         return f"bedplate-run-{self.run.id}:{subject.slug}"
+
+
+def _images(subject: Subject) -> tuple[str, ...]:
+    """What the Dockerfile of a project names. One that is missing or wrong is told when it is built."""
+    try:
+        return named_images((subject.root / "Dockerfile").read_text(encoding="utf-8"))
+    except (OSError, BadInput):
+        return ()
 
 
 def from_cache(log: Path, stage: str) -> bool:

@@ -3,99 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatch
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
-from bedplate.errors import BadInput, BedplateError
-from bedplate.project import ANSWERS_FILE, Project
-from bedplate.questionnaire import Questionnaire
-from bedplate.render import checkout, render
-from bedplate.verify.client import execute
+import yaml
+
+from bedplate.project import Project
 from bedplate.verify.findings import Check, Findings, Status
 from bedplate.verify.invariants import Tree, examine, verdict
+from bedplate.verify.processes import Ended
 from bedplate.verify.rows import Row, settled
+from bedplate.verify.run import Run, temporary
+from bedplate.verify.snapshot import GIT, Snapshot, git
+from bedplate.verify.warden import importable
 
-_GIT: Final = {
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_SYSTEM": os.devnull,
-    "GIT_AUTHOR_NAME": "bedplate",
-    "GIT_AUTHOR_EMAIL": "bedplate@localhost",
-    "GIT_COMMITTER_NAME": "bedplate",
-    "GIT_COMMITTER_EMAIL": "bedplate@localhost",
-}
 _WITHIN: Final = 120.0
-"""Seconds for one command of git or copier; each takes about one."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The template as it was when the run began, committed to a repository of its own.
-
-    So a run sees one template even while someone works on it, and a project can be updated from it.
-    """
-
-    root: Path
-    origin: Path
-    questionnaire: Questionnaire
-    commit: str | None = None
-    modified: bool = False
-
-    @classmethod
-    def take(cls, origin: Path | None, directory: Path) -> Snapshot:
-        """Copy the template in `origin`, this checkout by default, with what is not committed yet.
-
-        Raises:
-            BadInput: when there is no template.
-        """
-        source = origin or checkout()
-        if source is None:
-            raise BadInput("rows are emitted from a checkout of bedplate; --project PATH needs none")
-        source, root = source.resolve(), directory / "template"
-        copy_project(source, root)
-        questionnaire = Questionnaire.load(root)
-        _git(root, "init", "--quiet")
-        _git(root, "add", "--all", "--force")
-        _git(root, "commit", "--quiet", "--no-verify", "--message=As it is")
-        return cls(root, source, questionnaire, *_state(source))
-
-    def sources(self, values: Mapping[str, Any]) -> dict[str, str]:
-        """Files of the template that the answers choose, each with the path that it is emitted to."""
-        directory = self.root / "templates" / str(values["template"])
-        context = {**values, "_copier_conf": {"answers_file": ANSWERS_FILE}}
-        emitted = {}
-        for path in sorted(directory.rglob("*")):
-            relative = path.relative_to(directory).as_posix()
-            if path.is_file() and not self._excluded(relative):
-                rendered = self.questionnaire.template(relative).render(context)
-                if all(rendered.removesuffix(".jinja").split("/")):
-                    emitted[path.relative_to(self.root).as_posix()] = rendered.removesuffix(".jinja")
-        return emitted
-
-    def unused(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-        """Files of the templates that none of these rows emits."""
-        used = {source for values in rows for source in self.sources(values)}
-        for path in sorted((self.root / "templates").glob("[!_]*/**/*")):
-            name = path.relative_to(self.root).as_posix()
-            inside = PurePosixPath(*PurePosixPath(name).parts[2:]).as_posix()
-            if path.is_file() and name not in used and not self._excluded(inside):
-                yield name
-
-    def _excluded(self, relative: str) -> bool:
-        patterns = self.questionnaire.settings.get("exclude", ())
-        parts = PurePosixPath(relative).parts
-        return any(
-            fnmatch(parts[0], pattern[1:])
-            if pattern.startswith("/")
-            else any(fnmatch(p, pattern) for p in parts)
-            for pattern in patterns
-        )
+"""Seconds for one command; each takes about one."""
 
 
 @dataclass(frozen=True)
@@ -108,124 +37,106 @@ class Emission:
     findings: Findings
 
 
-def emit(snapshot: Snapshot, row: Row, directory: Path) -> Emission:
-    """Emit a row below `directory` and work off level render.
+def emit(run: Run, snapshot: Snapshot, row: Row) -> Emission:
+    """Emit a row into the directory of the run and work off level render.
 
     Raises:
         BadInput: when the answers of the row can't stand together.
     """
     values = settled(snapshot.questionnaire, row)
-    project = directory / str(values["project_name"])
-    started = time.monotonic()
-    try:
-        _render(snapshot, values, project)
-    except BedplateError as error:
-        failed = Check("render", Status.FAILED, str(error), time.monotonic() - started)
-        return Emission(row, project, values, Findings((failed,)))
-    rendered = Findings((Check("render", Status.PASSED, seconds=time.monotonic() - started),))
-    tree = replace(
-        Tree.read(project, str(values["template"])),
-        expected=frozenset(snapshot.sources(values).values()),
-        names=frozenset(snapshot.questionnaire.questions),
-        machine_paths=_places(snapshot, directory),
-    )
-    repeated = Findings(
-        (_same_bytes(snapshot, values, project, directory), _no_op_update(project, directory))
-    )
-    return Emission(row, project, values, rendered + examine(tree) + repeated)
+    bench = _Bench(run, snapshot, row, values, run.directory / "rows" / row.slug)
+    project = bench.directory / str(values["project_name"])
+    rendered = bench.rendered(project)
+    findings = Findings((rendered,))
+    if rendered.status is Status.PASSED:
+        findings += bench.held(project)
+        findings += Findings((bench.same_bytes(project), bench.no_op_update(project)))
+    return Emission(row, project, values, findings)
 
 
-def copy_project(source: Path, destination: Path) -> None:
-    """Copy a directory: of a git repository what git would commit, else everything."""
-    listed = execute(
-        ("git", "-C", str(source), "ls-files", "-z", "--cached", "--others", "--exclude-standard"),
-        timeout=_WITHIN,
-    )
-    if listed.returncode != 0:
-        shutil.copytree(source, destination, symlinks=True)
-        return
-    destination.mkdir(parents=True)
-    for name in filter(None, listed.stdout.split("\0")):
-        if (source / name).is_file() or (source / name).is_symlink():
-            (destination / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source / name, destination / name, follow_symlinks=False)
+@dataclass(frozen=True)
+class _Bench:
+    """Where one row is emitted, again and again."""
 
+    run: Run
+    snapshot: Snapshot
+    row: Row
+    values: Mapping[str, Any]
+    directory: Path
 
-def _render(snapshot: Snapshot, values: Mapping[str, Any], destination: Path) -> None:
-    """Every answer is given, so that no personal default of copier's settings gets in."""
-    given = {
-        name: values[name] for name in snapshot.questionnaire.evaluate(values_given(snapshot, values)).asked
-    }
-    render(given, destination, source=snapshot.root, ref="HEAD")
+    def rendered(self, project: Path) -> Check:
+        """Emit the row, as a user would. Every answer is given, so that no personal default gets in."""
+        answers = self.directory / "answers.yml"
+        answers.parent.mkdir(parents=True, exist_ok=True)
+        evaluation = self.snapshot.questionnaire.evaluate(self.row.data)
+        answers.write_text(yaml.safe_dump(evaluation.answers), encoding="utf-8")
+        source = (f"--source={self.snapshot.root}", "--ref=HEAD")
+        ended = self._python("bedplate", "new", str(project), f"--answers={answers}", "--defaults", *source)
+        if ended.passed:
+            return Check("render", Status.PASSED, seconds=ended.seconds)
+        return Check("render", Status.FAILED, self._reason(ended), ended.seconds)
 
+    def held(self, project: Path) -> Findings:
+        """Hold the tree against every invariant."""
+        tree = replace(
+            Tree.read(project, str(self.values["template"])),
+            expected=frozenset(self.snapshot.sources(self.values).values()),
+            names=frozenset(self.snapshot.questionnaire.questions),
+            machine_paths=_places(self.run, self.snapshot),
+        )
+        return examine(tree)
 
-def values_given(snapshot: Snapshot, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The answers among all values: what can be given, without what is computed."""
-    return {
-        name: value for name, value in values.items() if not snapshot.questionnaire.questions[name].computed
-    }
+    def same_bytes(self, project: Path) -> Check:
+        """Emit the row once more and compare, file by file."""
+        again = self.directory / "again" / project.name
+        rendered = self.rendered(again)
+        first, second = _contents(project), _contents(again) if again.is_dir() else {}
+        differing = (path for path in sorted(first | second) if first.get(path) != second.get(path))
+        return verdict("same answers, same bytes", differing, rendered.seconds)
 
+    def no_op_update(self, project: Path) -> Check:
+        """Commit the project as a user would, and update it to the template that it came from."""
+        started = time.monotonic()
+        copy = self.directory / "update" / project.name
+        shutil.copytree(project, copy)
+        Project(copy).start_repository()
+        git(copy, "commit", "--quiet", "--no-verify", "--message=Start")
+        updated = self._python("copier", "update", "--quiet", "--defaults", "--vcs-ref=HEAD", str(copy))
+        if updated.passed:
+            complaints: Sequence[str] = git(copy, "status", "--porcelain").splitlines()
+        else:
+            complaints = updated.tail.splitlines()[-1:] or [f"exit code {updated.code}"]
+        return verdict("an update to the same template is empty", complaints, time.monotonic() - started)
 
-def _same_bytes(snapshot: Snapshot, values: Mapping[str, Any], project: Path, directory: Path) -> Check:
-    started = time.monotonic()
-    again = directory / "again" / project.name
-    _render(snapshot, values, again)
-    first, second = _contents(project), _contents(again)
-    differing = (path for path in sorted(first.keys() | second.keys()) if first.get(path) != second.get(path))
-    return verdict("same answers, same bytes", differing, time.monotonic() - started)
+    def _reason(self, ended: Ended) -> str:
+        """What the command said, paths as they are in the template and not in this run's copies of it."""
+        said = re.findall(
+            r"^bedplate: (?:--source \S+: )?(.+?)(?: \(--debug shows where\))?$", ended.tail, re.M
+        )
+        text = "\n".join(said) or ended.tail or f"exit code {ended.code}"
+        return re.sub(rf"{re.escape(str(self.run.directory))}/[^/\s']+/?", "", text)
+
+    def _python(self, module: str, *arguments: str) -> Ended:
+        """Run a program that comes with this Python; what it writes apart goes with the run."""
+        no_settings = self.directory / "settings.yml"
+        no_settings.write_text("{}\n", encoding="utf-8")
+        settings = {"COPIER_SETTINGS_PATH": str(no_settings), "BEDPLATE_DEBUG": "false"}
+        return self.run.processes.run(
+            (sys.executable, "-m", module, *arguments),
+            cwd=self.directory,
+            log=self.directory / f"{module}.log",
+            within=_WITHIN,
+            environment=os.environ | GIT | importable() | temporary(self.run) | settings,
+        )
 
 
 def _contents(root: Path) -> dict[str, tuple[bytes, bool]]:
     return {file.path: (file.content, file.executable) for file in Tree.read(root, "").files}
 
 
-def _no_op_update(project: Path, directory: Path) -> Check:
-    """Commit the project as a user would, and update it to the template that it came from."""
-    started = time.monotonic()
-    copy = directory / "update" / project.name
-    shutil.copytree(project, copy)
-    Project(copy).start_repository()
-    _git(copy, "commit", "--quiet", "--no-verify", "--message=Start")
-    update = (
-        sys.executable,
-        "-m",
-        "copier",
-        "update",
-        "--quiet",
-        "--defaults",
-        "--vcs-ref",
-        "HEAD",
-        str(copy),
-    )
-    updated = execute(update, timeout=_WITHIN, environment=os.environ | _GIT)
-    if updated.returncode != 0:
-        complaints = updated.stderr.strip().splitlines()[-1:]
-    else:
-        complaints = _git(copy, "status", "--porcelain").splitlines()
-    return verdict("an update to the same template is empty", complaints, time.monotonic() - started)
-
-
-def _places(snapshot: Snapshot, directory: Path) -> tuple[str, ...]:
-    places = {str(snapshot.root), str(snapshot.origin), str(directory)}
+def _places(run: Run, snapshot: Snapshot) -> tuple[str, ...]:
+    """Directories of this machine that no emitted file may name."""
+    places = {str(snapshot.origin), str(run.directory)}
     home = Path.home()
     # A build stage may well name root's home directory: it is the same on every machine.
     return tuple(sorted(places | ({str(home)} if home != Path("/root") else set())))
-
-
-def _state(repository: Path) -> tuple[str | None, bool]:
-    """The commit of a repository and whether there is more in its working tree; nothing outside git."""
-    if not (repository / ".git").exists():
-        return None, False
-    try:
-        return _git(repository, "rev-parse", "HEAD").strip(), bool(_git(repository, "status", "--porcelain"))
-    except subprocess.CalledProcessError:
-        return None, False
-
-
-def _git(directory: Path, *arguments: str) -> str:
-    finished = execute(
-        ("git", "-C", str(directory), *arguments), timeout=_WITHIN, environment=os.environ | _GIT
-    )
-    if finished.returncode != 0:
-        raise subprocess.CalledProcessError(finished.returncode, ["git", *arguments], stderr=finished.stderr)
-    return finished.stdout

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from shutil import rmtree
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
@@ -64,18 +62,19 @@ class Run:
     def start(cls, docker: Docker | None, logs: Path | None) -> Iterator[Run]:
         """Begin a run. Whatever happens, all that it started is gone afterwards."""
         run_id = sweep.new_run_id()
-        directory = Path(tempfile.mkdtemp(prefix="bedplate-verify-"))
+        directory = sweep.directory_of(run_id)
         endpoint = docker.endpoint if docker else None
-        with sweep.Claim(run_id), Warden(run_id, directory, endpoint) as warden:
+        with sweep.Claim(run_id), Warden(run_id, endpoint) as warden:
             run = cls(run_id, directory, logs, Processes(warden.watch), docker)
             try:
+                directory.mkdir(mode=0o700)
                 yield run
             finally:
                 run.processes.cancel()
                 run._remove()
                 if run._join():
                     run._remove()
-                    rmtree(directory, ignore_errors=True)
+                    sweep.remove_files(run_id)
                     warden.dismiss()
 
     def work(self, target: Callable[[], None]) -> None:
@@ -94,3 +93,8 @@ class Run:
         for thread in self.threads:
             thread.join(max(0.0, until - time.monotonic()))
         return not any(thread.is_alive() for thread in self.threads)
+
+
+def temporary(run: Run) -> dict[str, str]:
+    """What makes a program put its temporary files where they go with the run, however that ends."""
+    return {"TMPDIR": str(run.directory)}

@@ -1,4 +1,4 @@
-"""Removes what runs left in a container engine, found by its label.
+"""Removes what runs left behind: in a container engine, found by its label, and their directories.
 
 A run that lives holds a lock on a file of its own, which the kernel releases however the run ends. So
 what belongs to a run that lives is left alone, on this machine; runs of other machines can't be asked.
@@ -10,10 +10,11 @@ import fcntl
 import os
 import re
 import secrets
+import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -26,7 +27,17 @@ LABEL: Final = "bedplate.run"
 PATIENCE: Final = 15.0
 """Seconds that the engine gets to finish what was asked of it before a run ended."""
 _POLL: Final = 0.2
+_PREFIX: Final = "bedplate-verify-"
 _ID: Final = re.compile(r"(?P<host>[a-z0-9-]+)\.[0-9a-f]{8}")
+
+
+_SINGULAR: Final = {
+    "containers": "container",
+    "networks": "network",
+    "volumes": "volume",
+    "images": "image",
+    "directories": "directory",
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,7 @@ class Removed:
     networks: int = 0
     volumes: int = 0
     images: int = 0
+    directories: int = 0
 
     def __add__(self, other: Removed) -> Removed:
         """Add up, kind by kind."""
@@ -49,7 +61,7 @@ class Removed:
     def __str__(self) -> str:
         """For people: `2 containers, 1 network`."""
         counts = ((getattr(self, f.name), f.name) for f in fields(self))
-        told = [f"{count} {name if count > 1 else name[:-1]}" for count, name in counts if count]
+        told = [f"{count} {name if count > 1 else _SINGULAR[name]}" for count, name in counts if count]
         return ", ".join(told) or "nothing"
 
 
@@ -108,7 +120,22 @@ def runs(engine: DockerClient) -> frozenset[str]:
 
 def leftover_runs(engine: DockerClient) -> tuple[str, ...]:
     """Runs that live no more, as far as this machine can tell."""
-    return tuple(sorted(run for run in runs(engine) if not lives(run) and not elsewhere(run)))
+    known = runs(engine) | {path.name.removeprefix(_PREFIX) for path in _directories()}
+    return tuple(sorted(run for run in known if not lives(run) and not elsewhere(run)))
+
+
+def directory_of(run: str) -> Path:
+    """Where a run keeps its files until it ends."""
+    return Path(tempfile.gettempdir()) / f"{_PREFIX}{run}"
+
+
+def remove_files(run: str) -> Removed:
+    """Remove the directory of a run, and its claim."""
+    directory = directory_of(run)
+    existed = directory.is_dir()
+    shutil.rmtree(directory, ignore_errors=True)
+    (_claims() / run).unlink(missing_ok=True)
+    return Removed(directories=int(existed))
 
 
 def remove(engine: DockerClient, run: str, within: float = PATIENCE) -> Removed:
@@ -178,6 +205,14 @@ _KINDS: Final = (
         lambda api, id: api.remove_image(id, force=True),
     ),
 )
+
+
+def _directories() -> Iterator[Path]:
+    """The directories of this user's runs."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # gone meanwhile
+            if path.stat().st_uid == os.getuid():
+                yield path
 
 
 def _claims() -> Path:

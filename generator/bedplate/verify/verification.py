@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
+from jinja2 import TemplateError
+
 from bedplate.errors import BedplateError, MissingTool
 from bedplate.project import Project
 from bedplate.questionnaire import Questionnaire
@@ -25,9 +27,10 @@ from bedplate.verify.findings import Check, Findings, Status
 from bedplate.verify.invariants import FOR_ANY_PROJECT, Tree, hold, verdict
 from bedplate.verify.levels import Level, LevelResult, RowResult
 from bedplate.verify.processes import Cancelled
-from bedplate.verify.rendering import Emission, Snapshot, copy_project, emit
+from bedplate.verify.rendering import Emission, emit
 from bedplate.verify.rows import Row, default_rows, settled
 from bedplate.verify.run import Docker, Run
+from bedplate.verify.snapshot import Snapshot, copy_project
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -134,7 +137,8 @@ class Verification:
         recorded = Project(root).answers()
         given = {name: value for name, value in recorded.items() if not name.startswith("_")}
         row = Row(str(given.pop("domain", "")), given)
-        values = self._values(row, str(recorded.get("_src_path", "")))
+        source = str(recorded.get("_src_path", "REPO"))
+        values = self._values(row, source)
         self._trees += 1
         copy = self.run.directory / f"tree-{self._trees}" / str(values["project_name"])
         copy_project(root.resolve(), copy)
@@ -144,10 +148,8 @@ class Verification:
         if upto is not Level.RENDER:
             self.engine.prepare([_subject(emission)], self._observer.announce)
         result = self._deepen(emission, self._told(row, Level.RENDER, findings, 0.0), upto)
-        command = ("bedplate", "verify", "--project", str(root), "--level", upto)
-        return replace(
-            result, reproduce=shlex.join(command), emit=row.copier_command(str(recorded["_src_path"]))
-        )
+        command = self._command("--project", str(root), upto)
+        return replace(result, reproduce=command, emit=row.copier_command(source))
 
     def across(self, rows: Iterable[Row]) -> Findings:
         """What holds over rows together: when they cover every domain, no file of a template is unused."""
@@ -158,13 +160,16 @@ class Verification:
         if missing:
             reason = f"needs rows of {', '.join(sorted(missing))}"
             return Findings((Check(name, Status.SKIPPED, reason),))
-        unused = self.snapshot.unused([settled(questionnaire, row) for row in chosen])
+        try:
+            unused = list(self.snapshot.unused([settled(questionnaire, row) for row in chosen]))
+        except TemplateError as error:  # one of the rows says which path it is
+            return Findings((Check(name, Status.FAILED, f"a path can't be rendered: {error}"),))
         return Findings((verdict(name, unused),))
 
     def _emit(self, row: Row) -> tuple[Emission, LevelResult]:
         self._observer.started(row, Level.RENDER)
         started = time.monotonic()
-        emission = emit(self.snapshot, row, self.run.directory / "rows" / row.slug)
+        emission = emit(self.run, self.snapshot, row)
         return emission, self._told(row, Level.RENDER, emission.findings, time.monotonic() - started)
 
     def _deepen(self, emission: Emission, rendered: LevelResult, upto: Level) -> RowResult:
@@ -179,8 +184,15 @@ class Verification:
                 results.append(self._level(row, subject, level))
         if any(result.status is Status.FAILED for result in results):
             self._failed.append(row.id)
-        command = ("bedplate", "verify", "--row", row.id, "--level", upto, "--engine", self.engine.name)
-        return RowResult(row, tuple(results), shlex.join(command), row.copier_command(self._source()))
+        command = self._command("--row", row.id, upto)
+        return RowResult(row, tuple(results), command, row.copier_command(self._source()))
+
+    def _command(self, option: str, value: str, upto: Level) -> str:
+        """The command that verifies the same again."""
+        parts = ["bedplate", "verify", option, value, "--level", upto, "--engine", self.engine.name]
+        if self.settings.bases != "auto":
+            parts += ["--bases", self.settings.bases]
+        return shlex.join(parts)
 
     def _obstacle(self, results: Sequence[LevelResult]) -> str:
         """Why no further level is tried, or nothing."""

@@ -15,32 +15,38 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from shutil import rmtree
-from typing import IO, Final, Self
+from typing import IO, TYPE_CHECKING, Final, Self
 
 from bedplate.verify import sweep
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 _QUIET_PASSES: Final = 3
 _BETWEEN_PASSES: Final = 0.5
 
 
+def importable() -> dict[str, str]:
+    """What lets a Python that is started anywhere import this package, installed or not."""
+    package = str(Path(__file__).resolve().parents[2])
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))}
+
+
 class Warden:
     """The end of the pipe that the run holds."""
 
-    def __init__(self, run: str, directory: Path, endpoint: str | None) -> None:
-        self._command = [sys.executable, "-m", __name__, run, str(directory), endpoint or ""]
+    def __init__(self, run: str, endpoint: str | None) -> None:
+        self._command = [sys.executable, "-m", __name__, run, endpoint or ""]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         """Start the warden, beyond the reach of a terminal's signals."""
-        package = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": path},
+            env=os.environ | importable(),
             cwd="/",
             start_new_session=True,
         )
@@ -69,7 +75,7 @@ class Warden:
 
 def main(arguments: list[str], lines: IO[str]) -> None:
     """Wait for the end of a run; clean up after it unless it says that it did."""
-    run, directory, endpoint = arguments
+    run, endpoint = arguments
     groups: set[int] = set()
     for line in lines:
         match line.split():
@@ -80,9 +86,7 @@ def main(arguments: list[str], lines: IO[str]) -> None:
             case ["done"]:
                 return
     _end(groups)
-    if endpoint:
-        _sweep(run, endpoint)
-    rmtree(directory, ignore_errors=True)
+    _sweep(run, endpoint)
 
 
 def _end(groups: Iterable[int]) -> None:
@@ -105,13 +109,20 @@ def _exists(group: int) -> bool:
 
 def _sweep(run: str, endpoint: str) -> None:
     """Remove until nothing more comes: the engine may still be at work on what was asked of it."""
-    import docker
-
-    engine = docker.from_env(environment=os.environ | {"DOCKER_HOST": endpoint})
+    engine = _engine(endpoint) if endpoint else None
     quiet = 0
     while quiet < _QUIET_PASSES:
-        quiet = 0 if sweep.remove(engine, run) else quiet + 1
+        removed = sweep.remove_files(run)
+        if engine is not None:
+            removed += sweep.remove(engine, run)
+        quiet = 0 if removed else quiet + 1
         time.sleep(_BETWEEN_PASSES)
+
+
+def _engine(endpoint: str) -> DockerClient:
+    import docker
+
+    return docker.from_env(environment=os.environ | {"DOCKER_HOST": endpoint})
 
 
 if __name__ == "__main__":
