@@ -6,6 +6,7 @@ use app::wire::{Encoder, Frame, Header};
 
 /// What the device says. The fields are those of the frame's body, and where they mean something
 /// those of its header.
+#[expect(missing_docs, reason = "the protocol names the fields")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message {
     /// It has booted.

@@ -1,12 +1,16 @@
 //! QEMU with an image in it.
 
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command as Program, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use std::{env, fs, process};
 
 use app::wire::{Decoder, LONGEST};
 use xtask::image::Image;
@@ -67,6 +71,7 @@ pub struct Qemu {
     link: Link,
     frames: Receiver<Result<Message, String>>,
     said: Option<JoinHandle<String>>,
+    monitor: PathBuf,
 }
 
 impl Qemu {
@@ -91,7 +96,9 @@ impl Qemu {
 
     fn start(image: Image, pace: Pace, arguments: &[&str]) -> Self {
         let mut qemu = Program::new("qemu-system-arm");
-        qemu.args(["-machine", project::MACHINE, "-display", "none", "-monitor", "none"]);
+        qemu.args(["-machine", project::MACHINE, "-display", "none"]);
+        let monitor = monitor();
+        qemu.args(["-monitor", &format!("unix:{},server=on,wait=off", monitor.display())]);
         qemu.args(["-serial", "stdio", "-d", "guest_errors,unimp"]);
         qemu.args(["-icount", if pace == Pace::Free { "shift=5,sleep=off" } else { "shift=5" }]);
         if image == Image::Selftest {
@@ -124,7 +131,7 @@ impl Qemu {
             let _ = errors.read_to_end(&mut said);
             String::from_utf8_lossy(&said).into_owned()
         });
-        Self { child, link, frames, said: Some(said) }
+        Self { child, link, frames, said: Some(said), monitor }
     }
 
     /// Sends a command.
@@ -185,6 +192,19 @@ impl Qemu {
         self.expect(|message| matches!(message, Message::Reply { .. }).then_some(()));
     }
 
+    /// Pulls the reset pin.
+    ///
+    /// # Panics
+    ///
+    /// If the emulator has ended.
+    pub fn reset(&self) {
+        let mut monitor = UnixStream::connect(&self.monitor).expect("the emulator listens");
+        monitor.write_all(b"system_reset\n").expect("the emulator reads");
+        // It closes the connection once it has read all.
+        let _ = monitor.shutdown(Shutdown::Write);
+        let _ = io::copy(&mut monitor, &mut io::sink());
+    }
+
     /// Waits until the image has ended the emulator; returns how, and what it wrote by semihosting.
     ///
     /// # Panics
@@ -218,6 +238,7 @@ impl Qemu {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let _ = fs::remove_file(&self.monitor);
         self.said.take().and_then(|said| said.join().ok()).unwrap_or_default()
     }
 }
@@ -226,6 +247,13 @@ impl Drop for Qemu {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// A path for a monitor that no other emulator has.
+fn monitor() -> PathBuf {
+    static BOOTS: AtomicU32 = AtomicU32::new(0);
+    let number = BOOTS.fetch_add(1, Ordering::Relaxed);
+    env::temp_dir().join(format!("{}-{}-{number}.monitor", project::NAME, process::id()))
 }
 
 /// The path of an image, which is built the first time that this process asks for it.

@@ -22,9 +22,9 @@ fn figure(figures: &[(String, u32)], name: &str) -> u32 {
 fn keeps_to_its_budgets_of_instructions() {
     let figures = figures("budget");
     let budgets = Budgets::read().unwrap();
-    let to_ready = figure(&figures, "instructions from reset to ready");
+    let to_ready = figure(&figures, "instructions to ready");
     assert!((1..=budgets.instructions_to_ready).contains(&to_ready), "{to_ready}");
-    let a_turn = figure(&figures, "instructions in the longest turn");
+    let a_turn = figure(&figures, "instructions a turn");
     assert!((1..=budgets.instructions_a_turn).contains(&a_turn), "{a_turn}");
 }
 

@@ -10,19 +10,22 @@ use crate::board;
 /// A queue with one producer, the receive interrupt, and one consumer, the main loop. Each index is
 /// written by one of them only and runs through all of `u8`, so neither needs to lock.
 struct Queue {
-    bytes: [AtomicU8; Queue::CAPACITY],
+    bytes: [AtomicU8; Queue::CAPACITY as usize],
     pushed: AtomicU8,
     popped: AtomicU8,
 }
 
 impl Queue {
     /// More than the longest command, which may come while an answer is being sent.
-    const CAPACITY: usize = 32;
+    const CAPACITY: u8 = 32;
+
+    fn length(&self) -> u8 {
+        self.pushed.load(Ordering::Acquire).wrapping_sub(self.popped.load(Ordering::Acquire))
+    }
 
     fn push(&self, byte: u8) {
         let pushed = self.pushed.load(Ordering::Relaxed);
-        let free = usize::from(pushed.wrapping_sub(self.popped.load(Ordering::Acquire))) < Self::CAPACITY;
-        if free && let Some(place) = self.place(pushed) {
+        if let Some(place) = self.place(pushed) {
             place.store(byte, Ordering::Relaxed);
             self.pushed.store(pushed.wrapping_add(1), Ordering::Release);
         }
@@ -30,7 +33,7 @@ impl Queue {
 
     fn pop(&self) -> Option<u8> {
         let popped = self.popped.load(Ordering::Relaxed);
-        if popped == self.pushed.load(Ordering::Acquire) {
+        if self.length() == 0 {
             return None;
         }
         let byte = self.place(popped)?.load(Ordering::Relaxed);
@@ -39,30 +42,40 @@ impl Queue {
     }
 
     fn place(&self, index: u8) -> Option<&AtomicU8> {
-        self.bytes.get(usize::from(index) % Self::CAPACITY)
+        self.bytes.get(usize::from(index % Self::CAPACITY))
     }
 }
 
 static RECEIVED: Queue = Queue {
-    bytes: [const { AtomicU8::new(0) }; Queue::CAPACITY],
+    bytes: [const { AtomicU8::new(0) }; Queue::CAPACITY as usize],
     pushed: AtomicU8::new(0),
     popped: AtomicU8::new(0),
 };
 
-/// To be called by the board for each byte that its receive interrupt finds. One that finds no room
-/// is lost, and the checksum of its frame will say so.
+/// Whether the board may hand over a byte. If not, the byte is to stay in the UART: then it is up to
+/// the sender whether any is lost.
+pub(crate) fn has_room() -> bool {
+    RECEIVED.length() != Queue::CAPACITY
+}
+
+/// To be called by the board for each byte that its receive interrupt finds while there is room.
 pub(crate) fn on_receive(byte: u8) {
     RECEIVED.push(byte);
 }
 
 /// The next byte received.
 pub(crate) fn receive() -> Option<u8> {
-    RECEIVED.pop()
+    let was_full = !has_room();
+    let byte = RECEIVED.pop();
+    if was_full {
+        board::resume_receiving();
+    }
+    byte
 }
 
 /// Whether a byte waits.
 pub(crate) fn has_received() -> bool {
-    RECEIVED.pushed.load(Ordering::Relaxed) != RECEIVED.popped.load(Ordering::Relaxed)
+    RECEIVED.length() != 0
 }
 
 /// The sending half of the link: one frame at a time.

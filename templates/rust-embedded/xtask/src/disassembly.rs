@@ -134,13 +134,13 @@ impl<'a> Instruction<'a> {
         u32::from_str_radix(address, 16).ok()
     }
 
-    /// Whether it goes where only a register or memory knows. A return is none, nor is a table
-    /// within the function.
+    /// Whether it calls what only a register or memory knows. A return does not, nor do `tbb` and
+    /// `mov pc`, by which compilers go through a table within the function.
     fn is_indirect(&self) -> bool {
         match self.mnemonic {
             "blx" => true,
             "bx" => self.operands != "lr",
-            "mov" | "ldr" => self.operands.starts_with("pc,"),
+            "ldr" => self.operands.starts_with("pc,"),
             _ => false,
         }
     }

@@ -123,9 +123,14 @@ pub(crate) fn transmit(byte: u8) -> bool {
 /// round, a byte that arrives in between would have its interrupt cleared, and wait for ever.
 unsafe extern "C" fn on_uart_rx() {
     UART0_INTCLEAR.write(INT_RX);
-    while UART0_STATE.read() & STATE_RX_FULL != 0 {
+    while uart::has_room() && UART0_STATE.read() & STATE_RX_FULL != 0 {
         uart::on_receive(UART0_DATA.read().to_le_bytes()[0]);
     }
+}
+
+/// Looks for a byte that had to stay in the UART. Its interrupt is gone, so it gets another one.
+pub(crate) fn resume_receiving() {
+    NVIC::pend(Interrupt::Uart0Rx);
 }
 
 /// The transmitter has room again, for which the main loop was woken.
@@ -157,13 +162,19 @@ pub(crate) fn feed_watchdog() {
     WATCHDOG_LOCK.write(0);
 }
 
-/// Instructions since power-on, as the emulator counts them: at `-icount shift=5` one takes 32 ns,
-/// and this counter of the FPGA runs at 20 MHz.
+/// A point in time, to measure from with [`instructions_since`].
 #[cfg(feature = "selftest")]
-pub(crate) fn instructions() -> u32 {
+pub(crate) fn stamp() -> u32 {
     // SAFETY: in the memory map of AN385, table 3-2, and reading has no side effect.
     const COUNTER: Register = unsafe { Register::at(0x4002_8018) };
-    (COUNTER.read() * 25).div_ceil(16)
+    COUNTER.read()
+}
+
+/// Instructions since then, as the emulator counts them: at `-icount shift=5` one takes 32 ns, and
+/// this counter of the FPGA runs at 20 MHz. It is 0 at power-on.
+#[cfg(feature = "selftest")]
+pub(crate) fn instructions_since(stamp: u32) -> u32 {
+    self::stamp().wrapping_sub(stamp).saturating_mul(25).div_ceil(16)
 }
 
 /// Switches the transmitter off: what is given to it stays there.

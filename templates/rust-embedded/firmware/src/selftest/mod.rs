@@ -81,7 +81,7 @@ fn is(case: Case) -> bool {
 
 /// Reads the command line and arranges the node for the case.
 pub(crate) fn arrange(setup: Setup) -> Setup {
-    let began = board::instructions();
+    let began = board::stamp();
     let mut buffer = [0; 80];
     let line = semihosting::command_line(&mut buffer);
     let mut words = line.split(|&byte| byte == b' ').skip(1);
@@ -92,7 +92,7 @@ pub(crate) fn arrange(setup: Setup) -> Setup {
         CASE.store(*case as u8, Relaxed);
         EXITS.store(words.next().is_some(), Relaxed);
     }
-    OVERHEAD.store(board::instructions() - began, Relaxed);
+    OVERHEAD.store(board::instructions_since(began), Relaxed);
     if is(Case::UseUpNumbers) {
         Setup { period_ms: 100, first_sequence: u32::MAX - 2, ..setup }
     } else {
@@ -102,9 +102,9 @@ pub(crate) fn arrange(setup: Setup) -> Setup {
 
 /// To be called when the main loop is about to begin.
 pub(crate) fn on_ready() {
-    let ready = board::instructions() - OVERHEAD.load(Relaxed);
+    let ready = board::instructions_since(0);
     if is(Case::Budget) {
-        write_figure("instructions from reset to ready", ready);
+        write_figure("instructions to ready", ready - OVERHEAD.load(Relaxed));
     }
     if is(Case::Stack) {
         stack::paint();
@@ -113,18 +113,18 @@ pub(crate) fn on_ready() {
 
 /// To be called at the start of each turn of the main loop.
 pub(crate) fn on_wake() {
-    WOKE_AT.store(board::instructions(), Relaxed);
+    WOKE_AT.store(board::stamp(), Relaxed);
 }
 
 /// To be called at the end of each turn.
 pub(crate) fn on_sleep(now: u32) {
-    let took = board::instructions() - WOKE_AT.load(Relaxed);
+    let took = board::instructions_since(WOKE_AT.load(Relaxed));
     LONGEST_TURN.store(LONGEST_TURN.load(Relaxed).max(took), Relaxed);
     if now == ACTS_AT {
         act();
     }
     if now == MEASURED_AT && (is(Case::Budget) || is(Case::Stack)) {
-        write_figure("instructions in the longest turn", LONGEST_TURN.load(Relaxed));
+        write_figure("instructions a turn", LONGEST_TURN.load(Relaxed));
         write_figure("bytes of stack", stack::used());
         semihosting::exit(0);
     }
