@@ -27,13 +27,12 @@ func (s *Server) adminHandler(o Options) http.Handler {
 		reply(w, http.StatusOK, o.Level.Level().String())
 	})
 	mux.HandleFunc("PUT /log-level", setLevel(o.Level, o.Logger))
+	// Without cmdline: flags may carry secrets.
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	// Flags may carry secrets.
-	mux.HandleFunc("GET /debug/pprof/cmdline", http.NotFound)
 	return mux
 }
 

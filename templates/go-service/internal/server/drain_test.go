@@ -23,7 +23,7 @@ func keepAlive(address string, answered, failed *atomic.Int64) {
 		}
 		answers := bufio.NewReader(conn)
 		for again := true; again; {
-			response, err := exchangeOver(conn, answers)
+			response, err := exchangeOver(conn, answers, "GET / HTTP/1.1")
 			if err != nil || response.StatusCode != http.StatusOK {
 				failed.Add(1)
 				break
@@ -36,8 +36,8 @@ func keepAlive(address string, answered, failed *atomic.Int64) {
 }
 
 // exchangeOver does not retry, as http.Client would.
-func exchangeOver(conn net.Conn, answers *bufio.Reader) (*http.Response, error) {
-	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+func exchangeOver(conn net.Conn, answers *bufio.Reader, request string) (*http.Response, error) {
+	if _, err := io.WriteString(conn, request+"\r\nHost: x\r\n\r\n"); err != nil {
 		return nil, err
 	}
 	response, err := http.ReadResponse(answers, nil)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -170,6 +171,18 @@ func TestBodyIsBounded(t *testing.T) {
 	}
 }
 
+func TestConnectionEndsWithABodyTooLarge(t *testing.T) {
+	s, _ := serve(t, testOptions(io.Discard), Route{"POST /", decodeAny})
+	response, err := http.Post(s.url("/"), "application/json", strings.NewReader(strings.Repeat(" ", maxBodyBytes+1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusRequestEntityTooLarge || !response.Close {
+		t.Errorf("answered %s, closing %v", response.Status, response.Close)
+	}
+}
+
 func TestBodyThatBreaksOff(t *testing.T) {
 	s, _ := testServer(t, nil, Route{"POST /", decodeAny})
 	for code, cause := range map[string]error{
@@ -180,6 +193,16 @@ func TestBodyThatBreaksOff(t *testing.T) {
 		r.Header.Set("Content-Type", "application/json")
 		w := s.answer(r)
 		wantProblem(t, w, w.Code, code)
+	}
+}
+
+func TestBodyOfAClientThatLeftIsNoMistake(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", failingReader{io.ErrUnexpectedEOF})
+	r.Header.Set("Content-Type", "application/json")
+	if err := DecodeJSON(r, func(*Decoder) {}); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -140,7 +140,7 @@ func TestDrainServesIdleConnectionsOnceMore(t *testing.T) {
 		asking, silent := server.connect(t), server.connect(t)
 		answers := bufio.NewReader(asking)
 		for _, conn := range []net.Conn{asking, silent} {
-			if response, err := exchangeOver(conn, bufio.NewReader(conn)); err != nil || response.Close {
+			if response, err := exchangeOver(conn, bufio.NewReader(conn), "GET / HTTP/1.1"); err != nil || response.Close {
 				t.Fatalf("before the drain: %+v, %v", response, err)
 			}
 		}
@@ -149,7 +149,7 @@ func TestDrainServesIdleConnectionsOnceMore(t *testing.T) {
 		synctest.Wait()
 
 		time.Sleep(4900 * time.Millisecond)
-		response, err := exchangeOver(asking, answers)
+		response, err := exchangeOver(asking, answers, "GET / HTTP/1.1")
 		if err != nil || response.StatusCode != http.StatusOK || !response.Close {
 			t.Errorf("got %+v, %v, want an answer that closes the connection", response, err)
 		}
