@@ -143,7 +143,7 @@ def _judge(trials: Trials, record: Record, observed: Observed, times: Times, dir
             f"expected connections to be served for {times.delay:g} s, the last one came after {served:.2f} s",
         )
         if direct:
-            expect(refused is not None, "expected the listener to close then, connections were never refused")
+            expect(refused is not None, "expected the listener to close then, but nobody was refused")
     with trials.check("drain: every answer meanwhile ends its connection"):
         kept = sum(at > observed.signalled + AT_ONCE for at in record.kept_alive)
         expect_same("answers that left their connection open", 0, kept)
