@@ -15,13 +15,16 @@ from typing import Literal
 import typer
 
 from bedplate.errors import BadInput, MissingTool
+from bedplate.project import Project
+from bedplate.questionnaire import Questionnaire
 from bedplate.verify import report as reports
 from bedplate.verify import sweep
 from bedplate.verify.findings import Findings
 from bedplate.verify.levels import Level, RowResult
 from bedplate.verify.progress import Display, Lines, LiveTable
-from bedplate.verify.rows import select
-from bedplate.verify.run import Docker
+from bedplate.verify.rows import Row, select
+from bedplate.verify.run import ADVICE, Docker
+from bedplate.verify.snapshot import origin_of
 from bedplate.verify.verification import Settings, Verification
 
 
@@ -51,10 +54,11 @@ def run(options: VerifyOptions) -> int:
     """
     if options.sweep:
         return _sweep(options.json)
-    _check(options)
+    rows = _selected(options)
+    _make_place(options.report)
     display, shown = _display(options)
     with shown:
-        report = _verify(options, display)
+        report = _verify(options, rows, display)
     if options.report is not None:
         reports.write(report, options.report)
     if options.json:
@@ -64,15 +68,28 @@ def run(options: VerifyOptions) -> int:
     if not report.passed:
         return 1
     if report.unproved:
-        raise MissingTool(*report.unproved)
+        raise MissingTool(*report.unproved, *([ADVICE] if report.engine == "host" else []))
     return 0
 
 
-def _check(options: VerifyOptions) -> None:
-    if options.project is not None and (options.domains or options.row):
+def _selected(options: VerifyOptions) -> tuple[Row, ...]:
+    """The rows that are meant, before anything is started; none for a project that exists."""
+    if options.project is None:
+        questionnaire = Questionnaire.load(origin_of(None))
+        return select(questionnaire, options.rows, options.domains, options.row)
+    if options.domains or options.row:
         raise BadInput("--project PATH: a project that exists has its answers; leave out DOMAIN and --row")
-    if options.report is not None and options.report.exists() and not options.report.is_dir():
-        raise BadInput(f"--report {options.report}: not a directory")
+    Project(options.project).answers()
+    return ()
+
+
+def _make_place(report: Path | None) -> None:
+    """Make the directory of the report, so that nothing runs for minutes to be lost."""
+    if report is not None:
+        try:
+            report.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"--report {report}: {error.strerror}") from error
 
 
 def _display(options: VerifyOptions) -> tuple[Display, AbstractContextManager[None]]:
@@ -84,7 +101,7 @@ def _display(options: VerifyOptions) -> tuple[Display, AbstractContextManager[No
     return table, table.shown()
 
 
-def _verify(options: VerifyOptions, display: Display) -> reports.Report:
+def _verify(options: VerifyOptions, rows: tuple[Row, ...], display: Display) -> reports.Report:
     began, started = datetime.now(UTC), time.monotonic()
     settings = Settings(
         engine=options.engine,
@@ -94,7 +111,7 @@ def _verify(options: VerifyOptions, display: Display) -> reports.Report:
         keep_going=options.keep_going,
     )
     with Verification.open(settings, display) as verification:
-        rows, across = _work(options, verification)
+        results, across = _work(options, rows, verification)
         snapshot = None if options.project else verification.snapshot
         return reports.Report(
             run=verification.run.id,
@@ -104,25 +121,27 @@ def _verify(options: VerifyOptions, display: Display) -> reports.Report:
             engine=verification.engine.name,
             engine_detail=verification.engine.describe(),
             bases=verification.engine.bases(),
-            rows=rows,
+            rows=results,
             across=across,
             commit=snapshot.commit if snapshot else None,
             modified=snapshot.modified if snapshot else False,
         )
 
 
-def _work(options: VerifyOptions, verification: Verification) -> tuple[tuple[RowResult, ...], Findings]:
+def _work(
+    options: VerifyOptions, rows: tuple[Row, ...], verification: Verification
+) -> tuple[tuple[RowResult, ...], Findings]:
     level = Level(options.level)
     if options.project is not None:
         return (verification.tree(options.project, level),), Findings()
-    rows = select(verification.snapshot.questionnaire, options.rows, options.domains, options.row)
     return verification.rows(rows, level), verification.across(rows)
 
 
 def _sweep(as_json: bool) -> int:
     """Remove what runs left behind that live no more."""
     engine = Docker.connect().api
-    removed = {run: sweep.remove(engine, run) for run in sweep.leftover_runs(engine)}
+    left = sweep.leftover_runs(engine)
+    removed = {run: sweep.remove(engine, run) + sweep.remove_files(run) for run in left}
     if as_json:
         typer.echo(json.dumps({run: str(what) for run, what in removed.items()}, indent=2))
         return 0

@@ -32,7 +32,7 @@ def named_images(text: str, arguments: Mapping[str, str] | None = None) -> tuple
     stages = {"scratch"}
     images: dict[str, None] = {}
     before_first_stage = True
-    for instruction in _instructions(text):
+    for instruction in instructions(text):
         if before_first_stage and (declared := _ARG.match(instruction)):
             values |= _declared(declared["assignments"], values, given)
         elif stage := _FROM.match(instruction):
@@ -50,7 +50,7 @@ def named_images(text: str, arguments: Mapping[str, str] | None = None) -> tuple
     return tuple(images)
 
 
-def _instructions(text: str) -> Iterator[str]:
+def instructions(text: str) -> Iterator[str]:
     """Instructions on one line each, without comments and without the bodies of here-documents."""
     lines = iter(text.splitlines())
     pending = ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from bedplate.verify.findings import Status
 from bedplate.verify.levels import Level, LevelResult
 from bedplate.verify.report import Report
-from bedplate.verify.report_table import Cell, cells, footer, header, level_cell, plain
+from bedplate.verify.report_table import Cell, footer, level_cell, plain, tables
 from bedplate.verify.rows import Row
 from bedplate.verify.verification import Observer
 
@@ -86,14 +86,14 @@ class LiveTable:
         self._cells.setdefault(row.id, {})[result.level] = result
 
     def conclude(self, report: Report) -> None:
-        """The whole table with figures, and what there is to say about it."""
-        columns = header(report.upto, report.rows)
-        table = _table(columns)
-        for row in report.rows:
-            table.add_row(*map(_styled, cells(row, columns)))
-        self.console.print(table)
-        for line in footer(report):
-            self.console.print(line, markup=False, soft_wrap=True)
+        """The report, and what there is to say about it."""
+        for table in tables(report):
+            drawn = _table(table.heads)
+            for line in table.lines:
+                drawn.add_row(*map(_styled, line))
+            self.console.print(drawn)
+        for text in footer(report):
+            self.console.print(text, markup=False, soft_wrap=True)
 
     def _render(self) -> Table:
         table = _table(("row", *map(str, self._columns)))

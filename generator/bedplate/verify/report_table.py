@@ -1,16 +1,16 @@
-"""The report on a terminal: a table of rows by levels, with the figures that have a budget."""
+"""The report on a terminal: rows by levels, and the figures that everybody asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bedplate.verify.findings import Figure, Status
-from bedplate.verify.levels import Level, LevelResult, RowResult
+from bedplate.verify.levels import LevelResult, RowResult
 from bedplate.verify.report import Report, failures
 
-# Figures that have a column, by the names that levels and probes give them; a note says the others.
+# By the names that levels and probes give them. The others are in report.json.
 COLUMNS: Final = ("image size", "start to ready", "drain failures", "flash")
 _WORDS: Final = {Status.PASSED: "ok", Status.FAILED: "FAILED", Status.SKIPPED: "skipped"}
 
@@ -23,24 +23,29 @@ class Cell:
     status: Status | None = None
 
 
-def header(upto: Level, rows: Iterable[RowResult]) -> tuple[str, ...]:
-    """The heads of the columns: levels, then the figures that any row has."""
-    present = {figure.name for row in rows for figure in figures(row)}
-    return ("row", *map(str, upto.including), *(name for name in COLUMNS if name in present))
+@dataclass(frozen=True)
+class Table:
+    """Heads of columns, and lines of as many cells."""
+
+    heads: tuple[str, ...]
+    lines: tuple[tuple[Cell, ...], ...]
 
 
-def cells(row: RowResult, columns: Sequence[str]) -> Iterator[Cell]:
-    """One line of the table, in the order of its columns."""
-    yield Cell(row.id)
-    by_level = {str(result.level): result for result in row.levels}
+def tables(report: Report) -> Iterator[Table]:
+    """Rows by levels, then rows by figures: two tables, since one is wider than many a terminal."""
+    yield Table(
+        ("row", *map(str, report.upto.including)),
+        tuple((Cell(row.id), *map(level_cell, row.levels)) for row in report.rows),
+    )
+    present = {figure.name for row in report.rows for figure in figures(row)}
+    if names := tuple(name for name in COLUMNS if name in present):
+        yield Table(("row", *names), tuple(_figure_line(row, names) for row in report.rows))
+
+
+def _figure_line(row: RowResult, names: Sequence[str]) -> tuple[Cell, ...]:
     by_name = {figure.name: figure for figure in figures(row)}
-    for column in columns[1:]:
-        if column in by_level:
-            yield level_cell(by_level[column])
-        elif column in by_name:
-            yield _figure_cell(by_name[column])
-        else:
-            yield Cell("")
+    found = (by_name.get(name) for name in names)
+    return (Cell(row.id), *(_figure_cell(figure) if figure else Cell("") for figure in found))
 
 
 def level_cell(result: LevelResult) -> Cell:
@@ -54,10 +59,14 @@ def level_cell(result: LevelResult) -> Cell:
 
 
 def _figure_cell(figure: Figure) -> Cell:
-    text = f"{figure.value:g}" if figure.unit == "requests" else f"{figure.value:g} {figure.unit}"
-    if figure.budget is not None:
-        text += f" of {figure.budget:g}"
-    return Cell(text, Status.PASSED if figure.within else Status.FAILED)
+    """`11.8/18 MB`: the value, its budget unless that is zero, and the unit unless the head says it."""
+    text = f"{figure.value:g}"
+    if figure.budget:
+        text += f"/{figure.budget:g}"
+    if figure.unit != "requests":
+        text += f" {figure.unit}"
+    within = Status.PASSED if figure.within else Status.FAILED
+    return Cell(text, within if figure.budget is not None else None)
 
 
 def figures(row: RowResult) -> tuple[Figure, ...]:
@@ -70,12 +79,14 @@ def figures(row: RowResult) -> tuple[Figure, ...]:
 
 
 def plain(report: Report) -> Iterator[str]:
-    """The table as lines of text."""
-    columns = header(report.upto, report.rows)
-    lines = [columns, *(tuple(cell.text for cell in cells(row, columns)) for row in report.rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        yield "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+    """The tables as lines of text."""
+    for number, table in enumerate(tables(report)):
+        if number:
+            yield ""
+        lines = [table.heads, *(tuple(cell.text for cell in line) for line in table.lines)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            yield "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
 
 
 def footer(report: Report) -> Iterator[str]:

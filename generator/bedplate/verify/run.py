@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
+from bedplate.errors import MissingTool
 from bedplate.verify import sweep
 from bedplate.verify.client import Client
 from bedplate.verify.processes import Processes
@@ -19,6 +20,11 @@ from bedplate.verify.warden import Warden
 if TYPE_CHECKING:
     from docker import DockerClient
 
+ADVICE: Final = (
+    "an engine: `make verify` installs one on Debian; `--engine host` goes as far as this machine's own "
+    "toolchains allow; `bedplate doctor` says what is here"
+)
+"""What to do where a container engine is missing."""
 _THREADS_WITHIN: Final = 10.0
 """Seconds in which a probe notices that its containers are gone."""
 
@@ -35,11 +41,18 @@ class Docker:
 
     @classmethod
     def connect(cls) -> Docker:
-        """Find an engine that answers, with a client that has buildx; `MissingTool` says what lacks."""
+        """Find an engine that answers, with a client that has buildx.
+
+        Raises:
+            MissingTool: saying what lacks, and what to do.
+        """
         import docker
 
-        client = Client.find()
-        server = client.server()
+        try:
+            client = Client.find()
+            server = client.server()
+        except MissingTool as error:
+            raise MissingTool(*error.messages, ADVICE) from error
         endpoint = client.endpoint()
         environment = os.environ | ({"DOCKER_HOST": endpoint} if endpoint else {})
         api = docker.from_env(environment=environment)

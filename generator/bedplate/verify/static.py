@@ -1,19 +1,25 @@
-"""Linters of level static that read files and need no toolchain. They come from PyPI."""
+"""What level static finds out by reading: linters that need no toolchain, and a rule of ours.
+
+What needs the toolchain of a language (its formatter, its linters, whether its lock file is exact) is
+the verb `make lint` of the project, which an engine runs. The linters here come from PyPI.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bedplate.verify.client import execute
+from bedplate.verify.dockerfile import instructions
 from bedplate.verify.findings import Check, Findings, Status
 from bedplate.verify.invariants import File, Tree, verdict
 
@@ -32,6 +38,12 @@ _YAML: Final = {
 # These ask for pinned versions of Debian packages, which the distribution removes as it updates them, and
 # for `-o pipefail`, which the shell of slim images lacks.
 _HADOLINT_IGNORES: Final = ("DL3008", "DL4006")
+
+
+# Programs that fetch something over TLS, by themselves or by what they run.
+_FETCHES: Final = re.compile(r"(?<![\w./-])(?:cargo|curl|git|go|make|pip|rustup|wget)\s|<<")
+_MOUNT: Final = re.compile(r"--mount=(\S+)")
+_AUTHORITIES: Final = "type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt"
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,23 @@ LINTERS: Final = (
 def lint(root: Path, tree: Tree) -> Findings:
     """Run each linter on the files that it reads; one that has none has nothing to say."""
     checks = (_run(linter, root, tree) for linter in LINTERS)
-    return Findings(tuple(check for check in checks if check is not None))
+    own = verdict("build steps accept certificate authorities", without_authorities(tree))
+    return Findings((*(check for check in checks if check is not None), own))
+
+
+def without_authorities(tree: Tree) -> Iterator[str]:
+    """Steps of Dockerfiles that fetch over TLS and do not take the authorities that a build may bring.
+
+    Behind a proxy that signs anew they would fail; the secret is optional, and empty elsewhere.
+    """
+    for file in tree.files:
+        for instruction in instructions(file.text or "") if _is_dockerfile(file) else ():
+            verb, _, rest = instruction.partition(" ")
+            command = _MOUNT.sub("", rest)
+            if verb.upper() != "RUN" or "--network=none" in rest or not _FETCHES.search(command):
+                continue
+            if not _AUTHORITIES in _MOUNT.findall(rest):
+                yield f"{file.path}: no --mount={_AUTHORITIES}: {command.strip()}"
 
 
 def _run(linter: Linter, root: Path, tree: Tree) -> Check | None:
