@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Leaves room for a CPU profile of half a minute.
+// Room for a CPU profile of half a minute.
 const adminWriteTimeout = 70 * time.Second
 
 // adminHandler is for probes, Prometheus and operators; it must not be reachable for clients.
