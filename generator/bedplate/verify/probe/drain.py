@@ -140,7 +140,7 @@ def _judge(trials: Trials, record: Record, observed: Observed, times: Times, dir
         served = record.last_served_connection - observed.signalled
         expect(
             served > times.delay - 0.2,
-            f"expected connections to be served for {times.delay:g} s, the last one came after {served:.2f} s",
+            f"expected it to serve for {times.delay:g} s, the last connection came after {served:.2f} s",
         )
         if direct:
             expect(refused is not None, "expected the listener to close then, but nobody was refused")
