@@ -1,0 +1,153 @@
+//! What is refused before anything is forwarded. Lines and lengths are hyper's business; this is
+//! about what it lets pass and another parser might read otherwise.
+
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE, VIA};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Method, Version};
+
+use super::error::Failure;
+use super::headers::Connection;
+
+/// What a request asks for, once nothing about it is ambiguous.
+#[derive(Debug)]
+pub struct Target {
+    /// Without its port, as it was written.
+    pub host: String,
+    pub upgrade: Option<HeaderValue>,
+}
+
+/// Where a request is for, unless it must be refused.
+pub fn examine(parts: &Parts, connection: &Connection, own_name: &str) -> Result<Target, Failure> {
+    if parts.method == Method::CONNECT {
+        return Err(Failure::Connect);
+    }
+    if parts.method == Method::TRACE {
+        return Err(Failure::Trace);
+    }
+    let host = host(parts)?;
+    check_target(parts, host)?;
+    if has_passed(&parts.headers, own_name) {
+        return Err(Failure::Loop);
+    }
+    Ok(Target { host: without_port(host).to_owned(), upgrade: upgrade(parts, connection)? })
+}
+
+/// "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that
+/// lacks a Host header field and to any request message that contains more than one Host header field
+/// line or a Host header field with an invalid field value." (RFC 9112 section 3.2)
+fn host(parts: &Parts) -> Result<&str, Failure> {
+    let mut values = parts.headers.get_all(HOST).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Failure::Refused("not exactly one host"));
+    };
+    match value.to_str() {
+        Ok(text) if is_host(text) => Ok(text),
+        _ => Err(Failure::Refused("malformed host")),
+    }
+}
+
+/// uri-host [ ":" port ] of RFC 3986 section 3.2, without userinfo.
+fn is_host(text: &str) -> bool {
+    let name = without_port(text);
+    let port = text.get(name.len()..).unwrap_or_default();
+    let port = port.strip_prefix(':').unwrap_or(port);
+    let is_port = port.is_empty()
+        || (port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok());
+    let is_name = match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !name.is_empty() && is_reg_name(name.as_bytes()),
+    };
+    is_name && is_port
+}
+
+fn is_reg_name(name: &[u8]) -> bool {
+    match name {
+        [] => true,
+        [b'%', high, low, rest @ ..] => {
+            high.is_ascii_hexdigit() && low.is_ascii_hexdigit() && is_reg_name(rest)
+        }
+        [byte, rest @ ..] => {
+            (byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte)) && is_reg_name(rest)
+        }
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    let end =
+        if host.starts_with('[') { host.find(']').map(|end| end + 1) } else { host.find(':') };
+    end.and_then(|end| host.get(..end)).unwrap_or(host)
+}
+
+/// origin-form, absolute-form or, for OPTIONS, asterisk-form (RFC 9112 section 3.2).
+fn check_target(parts: &Parts, host: &str) -> Result<(), Failure> {
+    let uri = &parts.uri;
+    match (uri.scheme_str(), uri.authority()) {
+        (None, None) if uri.path().starts_with('/') => Ok(()),
+        (None, None) if uri.path() == "*" && parts.method == Method::OPTIONS => Ok(()),
+        (Some("http" | "https"), Some(authority)) => {
+            if is_same(authority, host) {
+                Ok(())
+            } else {
+                Err(Failure::Refused("host and target differ"))
+            }
+        }
+        _ => Err(Failure::Refused("malformed target")),
+    }
+}
+
+/// Userinfo makes an authority differ from any host.
+fn is_same(authority: &Authority, host: &str) -> bool {
+    authority.as_str().eq_ignore_ascii_case(host)
+}
+
+/// Whether a request was here before: its Via names this gateway.
+fn has_passed(headers: &HeaderMap, own_name: &str) -> bool {
+    let lines = headers.get_all(VIA).iter().filter_map(|value| value.to_str().ok());
+    lines
+        .flat_map(|line| line.split(','))
+        .filter_map(|hop| hop.split_whitespace().nth(1))
+        .any(|name| name.eq_ignore_ascii_case(own_name))
+}
+
+/// The protocol to change to. An Upgrade field that Connection does not name is for nobody, and h2c
+/// would carry requests past all of this.
+fn upgrade(parts: &Parts, connection: &Connection) -> Result<Option<HeaderValue>, Failure> {
+    let Some(protocol) = parts.headers.get(UPGRADE).filter(|_| connection.upgrade) else {
+        return Ok(None);
+    };
+    if parts.version != Version::HTTP_11 || protocol.as_bytes().eq_ignore_ascii_case(b"h2c") {
+        return Ok(None);
+    }
+    let length = parts.headers.get(CONTENT_LENGTH);
+    if length.is_some_and(|length| length != "0") || parts.headers.contains_key(TRANSFER_ENCODING) {
+        return Err(Failure::Refused("upgrade with a body"));
+    }
+    Ok(Some(protocol.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_names_or_addresses_with_a_port_or_without() {
+        for host in ["a", "a.b:80", "a:", "127.0.0.1:8080", "[::1]", "[2001:db8::1]:443", "a%20b"] {
+            assert!(is_host(host), "{host}");
+        }
+        for host in
+            ["", ":80", "a b", "u@a", "a:x", "a:99999", "a:+1", "[::1", "[x]", "a/b", "a%2", "::1"]
+        {
+            assert!(!is_host(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_loop_is_seen_in_any_line_of_via() {
+        let mut headers = HeaderMap::new();
+        headers.append(VIA, HeaderValue::from_static("1.1 other, 1.0 another"));
+        assert!(!has_passed(&headers, "edge"));
+        headers.append(VIA, HeaderValue::from_static("HTTP/1.1 Edge (comment)"));
+        assert!(has_passed(&headers, "edge"));
+    }
+}

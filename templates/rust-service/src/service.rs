@@ -1,0 +1,140 @@
+//! The whole process but its signals: started, reloaded and drained here, by `main` and by tests alike.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::access_log::AccessLog;
+use crate::admin::Admin;
+use crate::config::Config;
+use crate::demo;
+use crate::gateway::Gateway;
+use crate::runtime::{self, Worker};
+use crate::shutdown::{Ended, Phase, Phases, Work};
+use crate::stats::Metrics;
+use crate::telemetry::Level;
+
+/// A service that is running.
+pub struct Service {
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    settings: Arc<ArcSwap<Config>>,
+    phase: watch::Sender<Phase>,
+    workers: Vec<JoinHandle<io::Result<usize>>>,
+    ended: Ended,
+    last: Vec<JoinHandle<()>>,
+    admin_thread: JoinHandle<io::Result<()>>,
+}
+
+impl Service {
+    /// Binds, then starts every thread. `takeover` binds beside a process that still serves.
+    pub fn start(
+        mut config: Config,
+        level: Level,
+        panics: Arc<AtomicU64>,
+        takeover: bool,
+    ) -> io::Result<Self> {
+        let (phase, phases) = Phases::new();
+        let admin_listener = TcpListener::bind(config.admin.listen)
+            .map_err(|error| at("admin.listen", config.admin.listen, &error))?;
+        admin_listener.set_nonblocking(true)?;
+        let count = match config.workers {
+            0 => std::thread::available_parallelism()?.get(),
+            count => count,
+        };
+        let listeners = runtime::bind(config.listen, count, takeover)
+            .map_err(|error| at("listen", config.listen, &error))?;
+        let address = listeners.first().map(socket2::Socket::local_addr).transpose()?;
+        let address = address.and_then(|address| address.as_socket()).unwrap_or(config.listen);
+        let demo = config.wants_demo();
+        if demo {
+            demo::start(&mut config, &phases)?;
+        }
+        let metrics = Metrics::new(count, panics);
+        let (log, log_thread) = AccessLog::start(config.access_log)?;
+        let connections = config.limits.connections.div_ceil(count);
+        let settings = Arc::new(ArcSwap::from_pointee(config));
+        let admin = admin_listener.local_addr()?;
+        let admin_thread =
+            Admin::new(metrics.clone(), level, Arc::clone(&settings), phases.clone())
+                .start(admin_listener)?;
+        let (alive, ended) = Work::new();
+        let mut workers = Vec::with_capacity(count);
+        for (index, (listener, stats)) in listeners.into_iter().zip(metrics.workers).enumerate() {
+            let gateway = {
+                let (settings, stats, log) =
+                    (Arc::clone(&settings), Arc::clone(&stats), log.clone());
+                let (phases, seed) = (phases.clone(), RandomState::new().build_hasher().finish());
+                move || Gateway::new(settings, count, stats, log, phases, seed)
+            };
+            let worker = Worker {
+                index,
+                listener,
+                gateway: Box::new(gateway),
+                stats,
+                phases: phases.clone(),
+                connections,
+                alive: alive.clone(),
+            };
+            workers.push(worker.start()?);
+        }
+        tracing::info!(%address, %admin, workers = count, "serving");
+        if demo {
+            tracing::info!(
+                "no routes: two built-in upstreams answer; try curl -i http://{address}/"
+            );
+        }
+        Ok(Self {
+            address,
+            admin,
+            settings,
+            phase,
+            workers,
+            ended,
+            last: vec![log_thread],
+            admin_thread,
+        })
+    }
+
+    /// Takes other settings into use. Listeners, workers, limits of connections and the log stay.
+    pub fn reload(&self, config: Config) {
+        self.settings.store(Arc::new(config));
+    }
+
+    /// Ends the service without losing a request: the number of connections that had to be aborted.
+    pub async fn drain(mut self, delay: Duration, left: Duration) -> io::Result<usize> {
+        self.phase.send_replace(Phase::Draining);
+        tracing::info!(?delay, "draining: not ready any more");
+        sleep(delay).await;
+        self.phase.send_replace(Phase::Closing(left));
+        tracing::info!(timeout = ?left, "draining: listeners close");
+        self.ended.wait().await;
+        let mut aborted = 0;
+        for worker in self.workers {
+            aborted += joined(worker)??;
+        }
+        for thread in self.last {
+            joined(thread)?;
+        }
+        self.phase.send_replace(Phase::Stopped);
+        joined(self.admin_thread)??;
+        Ok(aborted)
+    }
+}
+
+fn joined<T>(thread: JoinHandle<T>) -> io::Result<T> {
+    thread.join().map_err(|_| io::Error::other("a thread has panicked"))
+}
+
+fn at(setting: &str, address: SocketAddr, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{setting} {address}: {error}"))
+}
