@@ -17,8 +17,7 @@ pub enum Activity {
 }
 
 /// All activities, as a bitmap.
-const EVERYONE: u8 =
-    Activity::Clock as u8 | Activity::Application as u8 | Activity::Link as u8;
+const EVERYONE: u8 = Activity::Clock as u8 | Activity::Application as u8 | Activity::Link as u8;
 
 /// The activities that have checked in since the watchdog was fed.
 #[derive(Debug, Default)]

@@ -56,7 +56,10 @@ pub struct Memory {
 
 impl Memory {
     /// Memory with nothing in it.
-    #[expect(clippy::new_without_default, reason = "for statics; a default would pass over the stack")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "for statics; a default would pass over the stack"
+    )]
     #[must_use]
     pub const fn new() -> Self {
         Self { ring: Ring::new(), decoder: Decoder::new() }
@@ -141,14 +144,16 @@ impl<'a> Node<'a> {
         self.advance(now);
         let command = match self.decoder.push(byte) {
             None => return,
-            Some(block) => match block.and_then(|block| Frame::parse(block, command::body_length)) {
-                Err(_) => {
-                    self.bad_frames = self.bad_frames.saturating_add(1);
-                    return;
+            Some(block) => {
+                match block.and_then(|block| Frame::parse(block, command::body_length)) {
+                    Err(_) => {
+                        self.bad_frames = self.bad_frames.saturating_add(1);
+                        return;
+                    }
+                    Ok(frame) if frame.header.device != self.setup.device => return,
+                    Ok(frame) => Command::parse(&frame),
                 }
-                Ok(frame) if frame.header.device != self.setup.device => return,
-                Ok(frame) => Command::parse(&frame),
-            },
+            }
         };
         if let Some(command) = command {
             self.obey(command);

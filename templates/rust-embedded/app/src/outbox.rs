@@ -26,7 +26,10 @@ pub struct Ring([Slot; CAPACITY as usize]);
 
 impl Ring {
     /// Memory with nothing in it.
-    #[expect(clippy::new_without_default, reason = "for statics; a default would pass over the stack")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "for statics; a default would pass over the stack"
+    )]
     #[must_use]
     pub const fn new() -> Self {
         Self([Slot { taken_at: 0, value: 0, sent_at: 0 }; CAPACITY as usize])
@@ -68,7 +71,15 @@ impl<'a> Outbox<'a> {
     /// An empty outbox whose first reading will have the number `first`.
     #[must_use]
     pub const fn new(ring: &'a mut Ring, first: u32) -> Self {
-        Self { ring, base: first, next: first, cursor: first, unsent: first, freed_at: 0, dropped: 0 }
+        Self {
+            ring,
+            base: first,
+            next: first,
+            cursor: first,
+            unsent: first,
+            freed_at: 0,
+            dropped: 0,
+        }
     }
 
     /// Numbers a reading and keeps it.

@@ -5,9 +5,9 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command as Program, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{env, fs, process};
@@ -174,6 +174,10 @@ impl Qemu {
 
     /// The next thing that the device says of which `pick` makes something; what comes before is
     /// passed over.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come.
     pub fn expect<T>(&mut self, mut pick: impl FnMut(Message) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -210,6 +214,7 @@ impl Qemu {
     /// # Panics
     ///
     /// If it does not end.
+    #[must_use]
     pub fn exit(mut self) -> (Exit, String) {
         let deadline = Instant::now() + PATIENCE;
         let status = loop {

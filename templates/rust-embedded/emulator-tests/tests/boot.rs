@@ -30,7 +30,9 @@ fn a_pin_reset_counts_as_one() {
     first_words(&mut node);
     node.reset();
     let cause = node.expect(|message| match message {
-        Message::Hello { reset_cause, .. } if reset_cause != Cause::Power as u8 => Some(reset_cause),
+        Message::Hello { reset_cause, .. } if reset_cause != Cause::Power as u8 => {
+            Some(reset_cause)
+        }
         _ => None,
     });
     assert_eq!(cause, Cause::Pin as u8);

@@ -115,7 +115,9 @@ fn delivers_every_reading_over_a_link_that_loses_a_quarter_of_the_frames() {
 fn restarts_when_the_numbers_are_used_up() {
     let mut node = Qemu::boot_case(Pace::Free, "use-up-numbers");
     let cause = node.expect(|message| match message {
-        Message::Hello { reset_cause, .. } if reset_cause != Cause::Power as u8 => Some(reset_cause),
+        Message::Hello { reset_cause, .. } if reset_cause != Cause::Power as u8 => {
+            Some(reset_cause)
+        }
         _ => None,
     });
     assert_eq!(cause, Cause::Software as u8);

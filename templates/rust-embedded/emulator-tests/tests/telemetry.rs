@@ -120,7 +120,10 @@ fn stops_sampling_and_goes_on_with_the_next_number() {
     assert_eq!(mode, Mode::Idle as u8);
     assert_eq!(u32::from(queued), last, "nothing was acknowledged, and nothing is left to send");
     node.send(Command::start(10));
-    assert_eq!(node.expect(|message| reading(message).filter(|(sequence, _)| *sequence > last)).0, last + 1);
+    assert_eq!(
+        node.expect(|message| reading(message).filter(|(sequence, _)| *sequence > last)).0,
+        last + 1
+    );
 }
 
 #[test]
@@ -168,7 +171,9 @@ fn loses_no_byte_of_250_bursts() {
 fn says_so_while_the_sensor_fails_and_numbers_no_reading_meanwhile() {
     let mut node = Qemu::boot_case(Pace::Real, "break-sensor");
     let hello = node.next_message();
-    assert!(matches!(hello, Message::Hello { reset_cause, .. } if reset_cause == Cause::Power as u8));
+    assert!(
+        matches!(hello, Message::Hello { reset_cause, .. } if reset_cause == Cause::Power as u8)
+    );
     node.send(Command::welcome(EPOCH));
     node.send(Command::start(10));
     let mut mode = |wanted: Mode| {

@@ -29,7 +29,12 @@ pub fn complaints(elf: &Path) -> Result<Vec<String>> {
     let program = Program::read(elf)?;
     for function in program.functions.values() {
         let name = &function.name;
-        complaints.extend(function.indirect.iter().map(|call| format!("a call through a register: {name}: {call}")));
+        complaints.extend(
+            function
+                .indirect
+                .iter()
+                .map(|call| format!("a call through a register: {name}: {call}")),
+        );
         if function.breakpoints > 0 {
             complaints.push(format!("a breakpoint, which is a fault without a debugger: {name}"));
         }

@@ -60,7 +60,9 @@ pub fn hold(figures: &[(&str, u32, u32)]) -> Result<()> {
     let exceeded: Vec<_> = figures
         .iter()
         .filter(|(_, measured, budget)| measured > budget)
-        .map(|(name, measured, budget)| format!("{name} takes {} bytes more than budgets.toml allows", measured - budget))
+        .map(|(name, measured, budget)| {
+            format!("{name} takes {} bytes more than budgets.toml allows", measured - budget)
+        })
         .collect();
     if exceeded.is_empty() { Ok(()) } else { Err(exceeded.join("; ").into()) }
 }

@@ -63,7 +63,9 @@ pub fn workspace() -> &'static Path {
 fn remapped(workspace: &Path) -> Result<String> {
     let home = match env::var_os("CARGO_HOME") {
         Some(home) => PathBuf::from(home),
-        None => env::home_dir().ok_or("CARGO_HOME is not set, and there is no home")?.join(".cargo"),
+        None => {
+            env::home_dir().ok_or("CARGO_HOME is not set, and there is no home")?.join(".cargo")
+        }
     };
     let flag = |path: &Path, name| format!("--remap-path-prefix={}={name}", path.display());
     Ok([flag(&home, "cargo"), flag(workspace, ".")].join("\x1f"))

@@ -1,4 +1,4 @@
-//! The software bill of materials of the image, as CycloneDX 1.6.
+//! The software bill of materials of the image, as `CycloneDX` 1.6.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -16,7 +16,13 @@ use crate::{Result, project};
 /// If cargo can't tell.
 pub fn write() -> Result<Value> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
-    cargo.args(["metadata", "--locked", "--format-version=1", "--filter-platform", project::TARGET]);
+    cargo.args([
+        "metadata",
+        "--locked",
+        "--format-version=1",
+        "--filter-platform",
+        project::TARGET,
+    ]);
     let output = cargo.current_dir(workspace()).output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).trim().into());

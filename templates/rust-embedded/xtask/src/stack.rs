@@ -102,7 +102,10 @@ mod tests {
             let callees = callees.iter().copied().collect();
             (entry, Function { frame, callees, ..Function::default() })
         };
-        Program { functions: functions.iter().map(function).collect(), vectors: vec![2, 4, 6, 8, 0, 10] }
+        Program {
+            functions: functions.iter().map(function).collect(),
+            vectors: vec![2, 4, 6, 8, 0, 10],
+        }
     }
 
     #[test]
