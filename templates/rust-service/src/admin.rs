@@ -141,10 +141,11 @@ impl Admin {
         let bytes = body.map(Collected::to_bytes).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
         let before = self.level.get();
-        if !self.level.set(text.trim()) {
+        let Ok(level) = text.trim().parse() else {
             let levels = "want error, warn, info, debug or trace\n";
             return reply(StatusCode::BAD_REQUEST, TEXT, levels);
-        }
+        };
+        self.level.set(level);
         tracing::warn!(from = before, to = self.level.get(), "log level changed");
         reply(StatusCode::OK, TEXT, format!("{}\n", self.level.get()))
     }

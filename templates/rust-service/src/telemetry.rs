@@ -1,7 +1,5 @@
 //! The log: one JSON object a line on standard output, with a level that can be changed at run time.
 
-use std::str::FromStr;
-
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::{Registry, fmt, reload};
@@ -28,9 +26,9 @@ impl Level {
         level.to_string()
     }
 
-    /// False when `text` is no level.
-    pub fn set(&self, text: &str) -> bool {
-        LevelFilter::from_str(text).is_ok_and(|level| self.0.reload(level).is_ok())
+    /// It lasts as long as the process: there is nobody left to log that it has gone.
+    pub fn set(&self, level: LevelFilter) {
+        let _ = self.0.reload(level);
     }
 }
 
