@@ -167,6 +167,7 @@ def _rust(image: Image) -> Profile:
             header_bytes=16 << 10,
             documented_5xx=frozenset({501, 505}),
             samples=(ask, store),
+            may_close=True,
         ),
         hurried={"files": {config: hurried}},
         wrong={"files": {config: wrong}},

@@ -41,6 +41,8 @@ class Limits:
     """Well-formed requests that are answered below 500, whole and damaged."""
     openings: Sequence[bytes] = ()
     """First bytes of other protocols that the port speaks, to be damaged as well."""
+    may_close: bool = False
+    """What is refused before its end was read may lose its answer to the reset that closing it causes."""
 
 
 def try_hostile(trials: Trials, platform: Platform, limits: Limits) -> None:
@@ -122,7 +124,8 @@ def _try_sizes(trials: Trials, address: Address, limits: Limits) -> None:
         # Answered before it was read to its end: the rest may well meet a closed connection.
         for headers in ([("X-Large", "x" * 4 * limits.header_bytes)], _many(limits)):
             statuses = _statuses(address, render("GET", "/", headers), half_close=False)
-            expect_same("statuses", [431], statuses)
+            closed = limits.may_close and not statuses
+            expect(closed or statuses == [431], f"expected [431], got {statuses}")
     with trials.check("hostile: a head of half the limit is fine"):
         answer = request(address, "GET", "/", [("X-Large", "x" * (limits.header_bytes // 2))])
         expect(answer.status in (200, 404), f"expected 200 or 404, got {answer}")
