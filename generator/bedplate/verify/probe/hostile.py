@@ -39,8 +39,6 @@ class Limits:
     """Statuses above 500 that malformed requests may be answered with."""
     samples: Sequence[bytes]
     """Well-formed requests that are answered below 500, whole and damaged."""
-    openings: Sequence[bytes] = ()
-    """First bytes of other protocols that the port speaks, to be damaged as well."""
     may_close: bool = False
     """What is refused before its end was read may lose its answer to the reset that closing it causes."""
 
@@ -160,7 +158,7 @@ def _try_cut_off(trials: Trials, address: Address, limits: Limits) -> None:
 
 def _burst(address: Address, limits: Limits, seed: int) -> Counter[int]:
     """Send the random streams of one seed, some at a time; which statuses came, and how often."""
-    streams = list(random_streams([*limits.samples, *limits.openings], seed))
+    streams = list(random_streams(limits.samples, seed))
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(lambda stream: _statuses(address, stream, half_close=True), streams)
         return Counter(status for statuses in answers for status in statuses)
