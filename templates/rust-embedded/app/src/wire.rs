@@ -31,7 +31,7 @@ impl Crc {
 
     /// Takes one more byte in. What eight steps of the polynomial do to a byte is written out: that is
     /// as fast as a table of 256 entries and needs none.
-    #[inline(never)]
+    #[inline]
     pub const fn update(&mut self, byte: u8) {
         let [low, high] = self.0.to_le_bytes();
         let bits = high ^ byte;

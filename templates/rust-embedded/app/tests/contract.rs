@@ -53,13 +53,13 @@ fn checksums() {
 #[test]
 fn cobs_encodes() {
     for case in vectors("cobs").iter().filter(|case| case["decode_only"] == false) {
-        let mut encoder = Encoder::<1024>::new();
-        encoder.open();
+        let mut block = Encoder::<1024>::new();
+        block.open();
         for byte in bytes(&case["decoded"]) {
-            encoder.encode(byte);
+            block.encode(byte);
         }
-        encoder.close();
-        let (&delimiter, encoded) = encoder.encoded().split_last().unwrap();
+        block.close();
+        let (&delimiter, encoded) = block.encoded().split_last().unwrap();
         assert_eq!((encoded, delimiter), (&*bytes(&case["encoded"]), 0), "{}", case["name"]);
     }
 }

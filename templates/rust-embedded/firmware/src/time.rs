@@ -1,4 +1,4 @@
-//! The time base: milliseconds since boot, counted by the SysTick interrupt.
+//! The time base: milliseconds since boot, counted by the `SysTick` interrupt.
 //!
 //! The count is as wide as the processor loads at once and wraps; the application knows.
 #![expect(unsafe_code, reason = "configures SysTick")]

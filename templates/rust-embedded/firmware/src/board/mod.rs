@@ -27,6 +27,7 @@ pub(crate) const DEVICE: u32 = match u32::from_str_radix(env!("DEVICE_ID"), 10) 
     Err(_) => panic!("DEVICE_ID must be a number of 32 bits"),
 };
 
+#[expect(clippy::panic, reason = "ends the build and not a run")]
 const fn number(text: &str) -> u8 {
     match u8::from_str_radix(text, 10) {
         Ok(number) => number,

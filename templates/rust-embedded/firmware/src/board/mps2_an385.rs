@@ -92,6 +92,7 @@ unsafe extern "C" {
 #[unsafe(link_section = ".vector_table.interrupts")]
 #[unsafe(no_mangle)]
 #[used]
+#[expect(clippy::indexing_slicing, reason = "the compiler builds the table")]
 static __INTERRUPTS: [unsafe extern "C" fn(); 32] = {
     let mut table: [unsafe extern "C" fn(); 32] = [DefaultHandler; 32];
     table[Interrupt::Uart0Rx as usize] = on_uart_rx;
@@ -143,7 +144,7 @@ unsafe extern "C" fn on_uart_tx() {
 #[expect(clippy::unnecessary_wraps, reason = "a sensor may fail")]
 pub(crate) fn sample(now: u32) -> Option<i32> {
     let phase = (now >> 4) & 0xFFF;
-    Some(20_000_i32.wrapping_add(phase.min(0xFFF - phase).cast_signed()))
+    Some(20_000_i32.wrapping_add(phase.min(0xFFF_u32.wrapping_sub(phase)).cast_signed()))
 }
 
 /// Starts the watchdog and locks its registers.

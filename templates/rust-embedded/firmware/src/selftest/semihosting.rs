@@ -11,7 +11,7 @@ const APPLICATION_EXIT: u32 = 0x2_0026;
 /// Ends the emulator.
 pub(super) fn exit(code: u32) -> ! {
     call(SYS_EXIT_EXTENDED, [APPLICATION_EXIT, code].as_ptr().cast());
-    loop {}
+    cortex_m::asm::udf()
 }
 
 /// What the emulator was given as command line, as far as it fits.
