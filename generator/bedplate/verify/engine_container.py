@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -71,13 +71,16 @@ class Container(Engine):
         return ()
 
     def _stage(self, subject: Subject, stage: str, within: float) -> Findings:
-        """Build one stage, for what its commands say."""
+        """Build one stage, for what its verb of the same name says."""
 
         def command(*flags: str) -> Sequence[str]:
             build = (self.docker.client.path, "buildx", "build", *self._flags(subject), *flags)
             return (*build, f"--target={stage}", "--output=type=cacheonly", ".")
 
-        return Findings((self._executed(subject, f"stage {stage}", stage, command, within),))
+        check = self._executed(subject, f"stage {stage}", stage, command, within)
+        if check.status is Status.PASSED and not ran(log_of(self.run, subject, check.name), stage):
+            check = replace(check, status=Status.FAILED, detail=f"stage {stage} does not run `make {stage}`")
+        return Findings((check,))
 
     def _image(self, subject: Subject) -> Findings:
         check = stepped(self.run, subject, "make image", self._verb(subject, "image"), within=_BUILD_WITHIN)
@@ -159,12 +162,28 @@ def _images(subject: Subject) -> tuple[str, ...]:
         return ()
 
 
+def ran(log: Path, stage: str) -> bool:
+    """Whether the verb that a stage is named after is one of its steps."""
+    return any(re.search(rf"\bmake {re.escape(stage)}\b", command) for _, command in _steps(log, stage))
+
+
 def from_cache(log: Path, stage: str) -> bool:
-    """Whether a build took the last command of a stage from its cache, by BuildKit's plain progress.
+    """Whether a build took the last command of a stage from its cache."""
+    steps = _steps(log, stage)
+    if not steps:
+        return False
+    text = log.read_text(encoding="utf-8", errors="replace")
+    return bool(re.search(rf"^#{steps[-1][0]} CACHED$", text, re.MULTILINE))
+
+
+def _steps(log: Path, stage: str) -> list[tuple[str, str]]:
+    """Number and command of each RUN of a stage, by BuildKit's plain progress.
 
     A step is named as `#7 [check 2/3] RUN make check`, then followed by `#7 CACHED` or its output.
     """
     text = log.read_text(encoding="utf-8", errors="replace")
-    named = rf"^#(\d+) \[(?:\S+ )?{re.escape(stage)}(?: +(\d+)/\d+)?\] RUN "
-    steps = [(int(place or 0), step) for step, place in re.findall(named, text, re.MULTILINE)]
-    return bool(steps) and bool(re.search(rf"^#{max(steps)[1]} CACHED$", text, re.MULTILINE))
+    named = rf"^#(\d+) \[(?:\S+ )?{re.escape(stage)}(?: +(\d+)/\d+)?\] RUN (.*)$"
+    steps = {
+        (int(place or 0), step, command) for step, place, command in re.findall(named, text, re.MULTILINE)
+    }
+    return [(step, command) for _, step, command in sorted(steps)]

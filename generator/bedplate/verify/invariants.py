@@ -179,7 +179,7 @@ def spacing(tree: Tree) -> Iterator[str]:
         if len(lines) > 1 and not lines[0].strip():
             yield f"{file.path}:1: blank line at the start"
         for number, (before, line) in enumerate(zip(["", *lines], lines, strict=False), 1):
-            if line != line.rstrip():
+            if line != line.rstrip(" \t"):
                 yield f"{file.path}:{number}: space at the end of the line"
             if number > 1 and not before.strip() and not line.strip() and number < len(lines):
                 yield f"{file.path}:{number}: second blank line in a row"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 ADVICE: Final = (
-    "an engine: `make verify` installs one on Debian; `--engine host` goes as far as this machine's own "
+    "for an engine: `make verify` installs one on Debian; `--engine host` goes as far as this machine's own "
     "toolchains allow; `bedplate doctor` says what is here"
 )
 """What to do where a container engine is missing."""

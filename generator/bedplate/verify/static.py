@@ -101,7 +101,7 @@ def without_authorities(tree: Tree) -> Iterator[str]:
             command = _MOUNT.sub("", rest)
             if verb.upper() != "RUN" or "--network=none" in rest or not _FETCHES.search(command):
                 continue
-            if not _AUTHORITIES in _MOUNT.findall(rest):
+            if _AUTHORITIES not in _MOUNT.findall(rest):
                 yield f"{file.path}: no --mount={_AUTHORITIES}: {command.strip()}"
 
 

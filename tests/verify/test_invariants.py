@@ -1,0 +1,120 @@
+"""Each invariant of an emitted tree: it holds as emitted, and breaking one thing breaks that one alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bedplate.render import render
+from bedplate.verify.findings import Findings, Status
+from bedplate.verify.invariants import INVARIANTS, SHOWN, Tree, examine, verdict
+
+DOMAINS = {"http-api": "go-service", "http-gateway": "rust-service", "sensor-node": "rust-embedded"}
+MACHINE = "/srv/build-17"
+
+
+@pytest.fixture(scope="session")
+def emitted(tmp_path_factory: pytest.TempPathFactory, template_tree: Path) -> dict[str, Path]:
+    """A project of each domain."""
+    trees = {domain: tmp_path_factory.mktemp("emitted") / domain for domain in DOMAINS}
+    for domain, tree in trees.items():
+        render({"domain": domain}, tree, source=template_tree)
+    return trees
+
+
+def failures(project: Path, template: str, expected: frozenset[str]) -> dict[str, str]:
+    tree = Tree.read(project, template)
+    findings = examine(
+        replace(tree, expected=expected, names=frozenset({"project_name"}), machine_paths=(MACHINE,))
+    )
+    assert {check.name for check in findings.checks} == set(INVARIANTS)
+    return {check.name: check.detail for check in findings.checks if check.status is Status.FAILED}
+
+
+@pytest.mark.parametrize(("domain", "template"), DOMAINS.items())
+def test_what_is_emitted_keeps_every_invariant(emitted: dict[str, Path], domain: str, template: str) -> None:
+    present = frozenset(file.path for file in Tree.read(emitted[domain], template).files)
+    assert failures(emitted[domain], template, present) == {}
+
+
+def append(name: str, text: str) -> Callable[[Path], object]:
+    def change(root: Path) -> None:
+        with (root / name).open("a", newline="") as file:
+            file.write(text)
+
+    return change
+
+
+def write(name: str, text: str) -> Callable[[Path], object]:
+    def change(root: Path) -> None:
+        (root / name).write_text(text, newline="")
+
+    return change
+
+
+def mode(name: str, bits: int) -> Callable[[Path], object]:
+    return lambda root: (root / name).chmod(bits)
+
+
+BREAKAGES = {
+    "tag": (append("README.md", "{% if x %}\n"), "no template residue", "{% if"),
+    "expression": (append("README.md", "{{ project_name }}\n"), "no template residue", "{{ project_name }}"),
+    "comment": (append("README.md", "{# why #}\n"), "no template residue", "{# why #}"),
+    "JSON": (write("testdata/contract/http.json", "{,}\n"), "TOML, YAML and JSON parse", "http.json"),
+    "YAML": (append(".copier-answers.yml", "a: [\n"), "TOML, YAML and JSON parse", ".copier-answers.yml"),
+    "blank": (write(".dockerignore", "\n"), "no empty file", ".dockerignore"),
+    "CRLF": (append("AGENTS.md", "a\r\n"), "line ends", "AGENTS.md: carriage return"),
+    "no end": (append("AGENTS.md", "a"), "line ends", "AGENTS.md: no line feed at the end"),
+    "two ends": (append("AGENTS.md", "\n"), "line ends", "AGENTS.md: blank line at the end"),
+    "trailing space": (append("AGENTS.md", "a \n"), "spacing", "space at the end of the line"),
+    "two blank lines": (append("AGENTS.md", "\n\na\n"), "spacing", "second blank line in a row"),
+    "blank start": (write(".gitignore", "\n/bin/\n"), "spacing", ".gitignore:1: blank line at the start"),
+    "no script": (mode("README.md", 0o755), "executable bits", "README.md: executable"),
+    "script": (mode("scripts/smoke.sh", 0o644), "executable bits", "smoke.sh: not executable"),
+    "place": (append("README.md", f"see {MACHINE}/x\n"), "no path of this machine", MACHINE),
+    "home": (append("README.md", "see /home/ada/x\n"), "no path of this machine", "/home/ada"),
+    "foreign": (
+        append("README.md", "Run cargo with Cargo.toml\n"),
+        "files of this template only",
+        "Cargo.toml",
+    ),
+    "too much": (write("extra.txt", "a\n"), "files of this template only", "extra.txt: not of the template"),
+    "too little": (
+        lambda root: (root / "go.sum").unlink(),
+        "files of this template only",
+        "go.sum: not emitted",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "invariant", "told"), BREAKAGES.values(), ids=BREAKAGES)
+def test_a_broken_tree_breaks_its_invariant_alone(
+    tmp_path: Path, emitted: dict[str, Path], change: Callable[[Path], object], invariant: str, told: str
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(emitted["http-api"], project)
+    expected = frozenset(file.path for file in Tree.read(project, "go-service").files)
+    change(project)
+    found = failures(project, "go-service", expected)
+    # An emptied file also starts and ends with a blank line.
+    assert set(found) - ({"spacing", "line ends"} if invariant == "no empty file" else set()) == {invariant}
+    assert told in found[invariant]
+
+
+def test_every_invariant_is_seen_broken() -> None:
+    assert {invariant for _, invariant, _ in BREAKAGES.values()} == set(INVARIANTS)
+
+
+def test_braces_of_other_languages_are_no_residue(tmp_path: Path) -> None:
+    (tmp_path / "ok.txt").write_text('docker ps --format "{{.ID}}"\n${{ github.sha }}\nformat!("{{}}")\n')
+    findings = examine(Tree.read(tmp_path, "go-service"))
+    assert findings.passed, findings
+
+
+def test_many_complaints_are_cut_short() -> None:
+    check = verdict("x", (str(number) for number in range(SHOWN + 5)))
+    assert check.detail.splitlines()[-1] == "and 5 more"
+    assert not Findings((check,)).passed
