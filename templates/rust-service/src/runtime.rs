@@ -192,8 +192,9 @@ async fn converse(
     let config = Arc::clone(&gateway.routes().config);
     let exchange = Arc::new(Exchange::default());
     let io = ClientIo::new(stream, &config.timeouts, Arc::clone(&exchange));
-    let client = Client { peer, exchange, work };
-    let service = service_fn(move |request| Rc::clone(&gateway).respond(request, client.clone()));
+    let client = Rc::new(Client { peer, exchange, work });
+    let service =
+        service_fn(move |request| Rc::clone(&gateway).respond(request, Rc::clone(&client)));
     let connection = builder(&config).serve_connection(TokioIo::new(io), service).with_upgrades();
     let mut connection = pin!(connection);
     let closing = async {
@@ -219,7 +220,8 @@ fn builder(config: &Config) -> http1::Builder {
         .header_read_timeout(None)
         .max_buf_size(config.limits.header_bytes)
         .max_headers(config.limits.headers)
-        .pipeline_flush(true)
+        // With it, what the parser answers to a head that is too large would never be sent.
+        .pipeline_flush(false)
         // One write of head and small body costs less than a vector of two.
         .writev(false);
     builder

@@ -27,11 +27,12 @@ use crate::telemetry::Level;
 pub struct Service {
     pub address: SocketAddr,
     pub admin: SocketAddr,
+    pub metrics: Metrics,
     settings: Arc<ArcSwap<Config>>,
     phase: watch::Sender<Phase>,
     workers: Vec<JoinHandle<io::Result<usize>>>,
     ended: Ended,
-    last: Vec<JoinHandle<()>>,
+    log_thread: JoinHandle<()>,
     admin_thread: JoinHandle<io::Result<()>>,
 }
 
@@ -69,10 +70,10 @@ impl Service {
                 .start(admin_listener)?;
         let (alive, ended) = Work::new();
         let mut workers = Vec::with_capacity(count);
-        for (index, (listener, stats)) in listeners.into_iter().zip(metrics.workers).enumerate() {
+        for (index, (listener, stats)) in listeners.into_iter().zip(&metrics.workers).enumerate() {
             let gateway = {
                 let (settings, stats, log) =
-                    (Arc::clone(&settings), Arc::clone(&stats), log.clone());
+                    (Arc::clone(&settings), Arc::clone(stats), log.clone());
                 let (phases, seed) = (phases.clone(), RandomState::new().build_hasher().finish());
                 move || Gateway::new(settings, count, stats, log, phases, seed)
             };
@@ -80,7 +81,7 @@ impl Service {
                 index,
                 listener,
                 gateway: Box::new(gateway),
-                stats,
+                stats: Arc::clone(stats),
                 phases: phases.clone(),
                 connections,
                 alive: alive.clone(),
@@ -96,11 +97,12 @@ impl Service {
         Ok(Self {
             address,
             admin,
+            metrics,
             settings,
             phase,
             workers,
             ended,
-            last: vec![log_thread],
+            log_thread,
             admin_thread,
         })
     }
@@ -122,9 +124,7 @@ impl Service {
         for worker in self.workers {
             aborted += joined(worker)??;
         }
-        for thread in self.last {
-            joined(thread)?;
-        }
+        joined(self.log_thread)?;
         self.phase.send_replace(Phase::Stopped);
         joined(self.admin_thread)??;
         Ok(aborted)

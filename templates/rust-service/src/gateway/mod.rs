@@ -55,8 +55,7 @@ pub struct Gateway {
     requests: Cell<u64>,
 }
 
-/// Where a request came from.
-#[derive(Clone)]
+/// Where requests come from, as long as their connection or what it was upgraded to lives.
 pub struct Client {
     pub peer: IpAddr,
     pub exchange: Arc<Exchange>,
@@ -116,7 +115,7 @@ impl Gateway {
     pub async fn respond(
         self: Rc<Self>,
         mut request: Request<Incoming>,
-        client: Client,
+        client: Rc<Client>,
     ) -> Result<Response<AnswerBody>, Infallible> {
         client.exchange.busy.store(true, Relaxed);
         let routes = self.routes();
@@ -160,7 +159,7 @@ impl Gateway {
         &self,
         routes: &Routes,
         request: Request<Incoming>,
-        client: &Client,
+        client: &Rc<Client>,
         served: &mut Served,
     ) -> Result<Response<AnswerBody>, Failure> {
         let config = &routes.config;
@@ -194,7 +193,7 @@ impl Gateway {
         let hit = self.try_endpoints(routes, cluster, request, &plan, served).await?;
         let (answer, lease) = accept(hit, target.upgrade.as_ref())?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(tunnel(answer, lease, upgraded, client.clone()));
+            return Ok(tunnel(answer, lease, upgraded, Rc::clone(client)));
         }
         let patience = config.timeouts.body_progress;
         Ok(answer.map(|body| AnswerBody::upstream(body, lease, patience)))
@@ -404,6 +403,7 @@ fn accept(
     protocol: Option<&HeaderValue>,
 ) -> Result<(Response<Incoming>, Lease), Failure> {
     let Hit { mut answer, lease } = hit;
+    *answer.version_mut() = http::Version::HTTP_11;
     let headers = answer.headers_mut();
     let connection = Connection::read(headers).ok_or(Failure::AnswerMalformed)?;
     let offered = headers.get(UPGRADE).cloned();
@@ -425,7 +425,7 @@ fn tunnel(
     mut answer: Response<Incoming>,
     mut lease: Lease,
     upgraded: Option<OnUpgrade>,
-    client: Client,
+    client: Rc<Client>,
 ) -> Response<AnswerBody> {
     lease.sender = None;
     let upstream = hyper::upgrade::on(&mut answer);
@@ -437,7 +437,7 @@ fn tunnel(
                 // Either side may end it in any way.
                 let _ = tokio::io::copy_bidirectional(&mut down, &mut up).await;
             }
-            drop((lease, client.work));
+            drop((lease, client));
         });
     }
     answer.map(|_| AnswerBody::own(bytes::Bytes::new()))

@@ -25,12 +25,23 @@ pub fn examine(parts: &Parts, connection: &Connection, own_name: &str) -> Result
     if parts.method == Method::TRACE {
         return Err(Failure::Trace);
     }
+    check_coding(&parts.headers)?;
     let host = host(parts)?;
     check_target(parts, host)?;
     if has_passed(&parts.headers, own_name) {
         return Err(Failure::Loop);
     }
     Ok(Target { host: without_port(host).to_owned(), upgrade: upgrade(parts, connection)? })
+}
+
+/// hyper takes any list of codings that ends in chunked, but undoes the chunks alone.
+fn check_coding(headers: &HeaderMap) -> Result<(), Failure> {
+    let mut values = headers.get_all(TRANSFER_ENCODING).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(()),
+        (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(Failure::Refused("transfer coding other than chunked")),
+    }
 }
 
 /// "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that
