@@ -69,8 +69,6 @@ const CASES: [(&str, Case); 16] = [
 static CASE: AtomicU8 = AtomicU8::new(Case::Nothing as u8);
 /// Whether the end of the run is the end of the emulator.
 static EXITS: AtomicBool = AtomicBool::new(false);
-/// Instructions that went into reading the command line, which are not the firmware's.
-static OVERHEAD: AtomicU32 = AtomicU32::new(0);
 static WOKE_AT: AtomicU32 = AtomicU32::new(0);
 static LONGEST_TURN: AtomicU32 = AtomicU32::new(0);
 
@@ -80,7 +78,6 @@ fn is(case: Case) -> bool {
 
 /// Reads the command line and arranges the node for the case.
 pub(crate) fn arrange(setup: Setup) -> Setup {
-    let began = board::stamp();
     let mut buffer = [0; 80];
     let line = semihosting::command_line(&mut buffer);
     let mut words = line.split(|&byte| byte == b' ').skip(1);
@@ -91,7 +88,6 @@ pub(crate) fn arrange(setup: Setup) -> Setup {
         CASE.store(*case as u8, Relaxed);
         EXITS.store(words.next().is_some(), Relaxed);
     }
-    OVERHEAD.store(board::instructions_since(began), Relaxed);
     if is(Case::UseUpNumbers) {
         Setup { period_ms: 100, first_sequence: u32::MAX - 2, ..setup }
     } else {
@@ -101,9 +97,8 @@ pub(crate) fn arrange(setup: Setup) -> Setup {
 
 /// To be called when the main loop is about to begin.
 pub(crate) fn on_ready() {
-    let ready = board::instructions_since(0);
     if is(Case::Budget) {
-        write_figure("instructions to ready", ready - OVERHEAD.load(Relaxed));
+        write_figure("instructions to ready", board::instructions_since(0));
     }
     if is(Case::Stack) {
         stack::paint();
