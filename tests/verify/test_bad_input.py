@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from bedplate.verify.rows import Row
-from conftest import User
 from tiny_project import TinyProject
+from verify_user import User
 
 NO_ENGINE = {"DOCKER_HOST": "tcp://127.0.0.1:9"}
 

@@ -9,7 +9,7 @@ import pytest
 from bedplate.questionnaire import Questionnaire
 from bedplate.verify.rows import Row, default_rows, settled
 from bedplate.verify.snapshot import Snapshot
-from conftest import User
+from verify_user import User
 
 SERVICE = "templates/go-service"
 

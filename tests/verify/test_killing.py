@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from bedplate.verify import sweep
-from conftest import Engine, User
 from tiny_project import TinyProject
+from verify_user import Engine, User
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
 

@@ -9,8 +9,8 @@ import pytest
 from bedplate.verify.findings import Status
 from bedplate.verify.levels import Level
 from bedplate.verify.verification import Settings, Verification
-from conftest import Engine, User
 from tiny_project import DOCKERFILE, TinyProject
+from verify_user import Engine, User
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
 
