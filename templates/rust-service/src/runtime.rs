@@ -2,7 +2,7 @@
 //! a request never leaves the core on which it arrived.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,13 +14,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{spawn_local, yield_now};
 use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
-use crate::connection::{ClientIo, Exchange};
+use crate::connection::ClientIo;
 use crate::gateway::{Client, Gateway};
 use crate::shutdown::{Phases, Work};
 use crate::stats::{Gauge, Stats, count};
@@ -79,13 +78,22 @@ pub struct Worker {
 
 impl Worker {
     /// Starts the thread. It returns how many connections had to be aborted.
-    pub fn start(self) -> io::Result<JoinHandle<io::Result<usize>>> {
+    pub fn start(self) -> io::Result<JoinHandle<usize>> {
         let name = format!("worker-{}", self.index);
         std::thread::Builder::new().name(name).spawn(move || {
-            let _guard = ExitGuard;
-            let runtime =
-                Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-            runtime.block_on(self.run())
+            let guard = ExitGuard;
+            let aborted = crate::local_runtime().and_then(|runtime| runtime.block_on(self.run()));
+            match aborted {
+                Ok(aborted) => {
+                    std::mem::forget(guard);
+                    aborted
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a worker failed");
+                    drop(guard);
+                    0
+                }
+            }
         })
     }
 
@@ -168,15 +176,20 @@ impl Acceptor {
         work: Work,
     ) {
         count(&self.stats.accepted);
-        let open = Gauge::new(&self.stats, |stats| &stats.connections);
+        let client = Client {
+            peer: peer.ip(),
+            exchange: Arc::default(),
+            open: Gauge::new(&self.stats, |stats| &stats.connections),
+            permit,
+            work,
+        };
         let gateway = Rc::clone(&self.gateway);
         let (stats, phases) = (Arc::clone(&self.stats), self.phases.clone());
         spawn_local(async move {
-            let outcome = converse(gateway, stream, peer.ip(), phases, work).await;
+            let outcome = converse(gateway, stream, client, phases).await;
             if outcome.is_err_and(|error| error.is_parse()) {
                 count(&stats.refused_by_parser);
             }
-            drop((open, permit));
         });
     }
 }
@@ -185,14 +198,12 @@ impl Acceptor {
 async fn converse(
     gateway: Rc<Gateway>,
     stream: TcpStream,
-    peer: IpAddr,
+    client: Client,
     mut phases: Phases,
-    work: Work,
 ) -> hyper::Result<()> {
     let config = Arc::clone(&gateway.routes().config);
-    let exchange = Arc::new(Exchange::default());
-    let io = ClientIo::new(stream, &config.timeouts, Arc::clone(&exchange));
-    let client = Rc::new(Client { peer, exchange, work });
+    let io = ClientIo::new(stream, &config.timeouts, Arc::clone(&client.exchange));
+    let client = Rc::new(client);
     let service =
         service_fn(move |request| Rc::clone(&gateway).respond(request, Rc::clone(&client)));
     let connection = builder(&config).serve_connection(TokioIo::new(io), service).with_upgrades();
@@ -243,14 +254,13 @@ fn is_exhausted(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno))
 }
 
-/// Ends the process when a worker panics: its listener would swallow connections for ever.
+/// Ends the process when a worker does not get to its end: connections to its listener would wait for
+/// ever.
 struct ExitGuard;
 
 impl Drop for ExitGuard {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            tracing::error!("a worker thread is lost");
-            std::process::exit(EXIT_WORKER_LOST);
-        }
+        tracing::error!("a worker thread is lost");
+        std::process::exit(EXIT_WORKER_LOST);
     }
 }

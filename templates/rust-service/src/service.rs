@@ -30,7 +30,7 @@ pub struct Service {
     pub metrics: Metrics,
     settings: Arc<ArcSwap<Config>>,
     phase: watch::Sender<Phase>,
-    workers: Vec<JoinHandle<io::Result<usize>>>,
+    workers: Vec<JoinHandle<usize>>,
     ended: Ended,
     log_thread: JoinHandle<()>,
     admin_thread: JoinHandle<io::Result<()>>,
@@ -107,8 +107,14 @@ impl Service {
         })
     }
 
-    /// Takes other settings into use. Listeners, workers, limits of connections and the log stay.
-    pub fn reload(&self, config: Config) {
+    /// Takes other settings into use. Listeners, workers, limits of connections and the log stay, and
+    /// without other routes so do those that there are: only a start brings the built-in upstreams.
+    pub fn reload(&self, mut config: Config) {
+        if config.wants_demo() {
+            let settings = self.settings.load();
+            config.routes.clone_from(&settings.routes);
+            config.clusters.clone_from(&settings.clusters);
+        }
         self.settings.store(Arc::new(config));
     }
 
@@ -122,7 +128,7 @@ impl Service {
         self.ended.wait().await;
         let mut aborted = 0;
         for worker in self.workers {
-            aborted += joined(worker)??;
+            aborted += joined(worker)?;
         }
         joined(self.log_thread)?;
         self.phase.send_replace(Phase::Stopped);

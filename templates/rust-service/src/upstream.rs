@@ -158,11 +158,9 @@ impl Endpoint {
             _ => seconds,
         };
         self.latency.set(Some((average, now)));
-        let ejections = self.health.get().ejections;
-        self.health.set(Health {
-            ejections: ejections.saturating_sub(u32::from(self.health.get().until.is_none())),
-            ..Health::default()
-        });
+        // Each answer makes up for one ejection.
+        let ejections = self.health.get().ejections.saturating_sub(1);
+        self.health.set(Health { ejections, ..Health::default() });
     }
 }
 

@@ -24,6 +24,7 @@ use hyper::client::conn::http1;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -59,6 +60,9 @@ pub struct Gateway {
 pub struct Client {
     pub peer: IpAddr,
     pub exchange: Arc<Exchange>,
+    pub open: Gauge,
+    /// None for those that were accepted last of all, whatever the limit.
+    pub permit: Option<OwnedSemaphorePermit>,
     pub work: Work,
 }
 
