@@ -51,9 +51,9 @@ _RUST_PLACES: Final[Mapping[str, str]] = {
     "gateway": "src/gateway",
     "smuggling": "src/gateway/policy.rs",
     "metrics": "src/stats.rs",
-    "hostile": "src/gateway/policy.rs and the settings of hyper",
-    "drain": "src/server.rs and src/worker.rs",
-    "stop": "src/server.rs and src/main.rs",
+    "hostile": "src/gateway/policy.rs, src/connection.rs and src/runtime.rs",
+    "drain": "src/service.rs and src/runtime.rs",
+    "stop": "src/service.rs and src/main.rs",
 }
 
 
