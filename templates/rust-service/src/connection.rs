@@ -19,6 +19,8 @@ use crate::config::Timeouts;
 /// What the socket and the request that is under way on it tell each other.
 #[derive(Debug, Default)]
 pub struct Exchange {
+    /// Something was read: the client has begun its first request.
+    pub begun: AtomicBool,
     /// A request was read and its answer is not written yet.
     pub busy: AtomicBool,
     /// The answer can't be completed: the client must not take it for whole.
@@ -113,6 +115,7 @@ impl AsyncRead for ClientIo {
             return outcome;
         }
         if outcome.is_ready() {
+            this.exchange.begun.store(true, Relaxed);
             if this.waiting != Waiting::Head {
                 this.wait_for(Waiting::Head, this.header_read);
             }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ const BACKLOG: i32 = 1_024;
 const REAP_EVERY: Duration = Duration::from_secs(1);
 /// The first and the longest pause after accept found no descriptor or no memory.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// How long a client that was accepted as the listener closed may take to begin its request.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// `EX_SOFTWARE` of sysexits.h: a thread is gone that must not be.
 const EXIT_WORKER_LOST: i32 = 70;
 
@@ -202,21 +205,30 @@ async fn converse(
     mut phases: Phases,
 ) -> hyper::Result<()> {
     let config = Arc::clone(&gateway.routes().config);
-    let io = ClientIo::new(stream, &config.timeouts, Arc::clone(&client.exchange));
+    let exchange = Arc::clone(&client.exchange);
+    let io = ClientIo::new(stream, &config.timeouts, Arc::clone(&exchange));
     let client = Rc::new(client);
     let service =
         service_fn(move |request| Rc::clone(&gateway).respond(request, Rc::clone(&client)));
     let connection = builder(&config).serve_connection(TokioIo::new(io), service).with_upgrades();
     let mut connection = pin!(connection);
     let closing = async {
-        phases.closing().await;
+        let left = phases.closing().await;
         // A request that has arrived but was not read yet makes the connection busy.
         yield_now().await;
+        left
     };
-    tokio::select! {
+    let left = tokio::select! {
         biased;
         outcome = &mut connection => return outcome,
-        () = closing => {}
+        left = closing => left,
+    };
+    // hyper closes at once where nothing was read yet, but the request may be on its way. Its answer
+    // ends the connection.
+    if !exchange.begun.load(Relaxed)
+        && let Ok(outcome) = timeout(FIRST_REQUEST.min(left / 2), &mut connection).await
+    {
+        return outcome;
     }
     connection.as_mut().graceful_shutdown();
     connection.await

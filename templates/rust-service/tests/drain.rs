@@ -118,6 +118,32 @@ fn idle_connections_do_not_hold_it_up() {
 }
 
 #[test]
+fn a_first_request_that_is_on_its_way_when_the_listener_closes_is_answered() {
+    let upstream = Upstream::ok();
+    let service = start_before(&[&upstream], "");
+    let address = service.address;
+    let mut client = Client::connect(address);
+    let asked = std::thread::spawn(move || {
+        until(|| TcpStream::connect(address).is_err());
+        client.send(GET);
+        client.answer()
+    });
+    let aborted = block_on(service.drain(Duration::ZERO, Duration::from_secs(20)));
+    assert_eq!(aborted.unwrap(), 0);
+    assert_eq!(asked.join().unwrap().unwrap().status, 200);
+}
+
+#[test]
+fn a_client_that_never_asks_does_not_count_as_work() {
+    let upstream = Upstream::ok();
+    let service = start_before(&[&upstream], "");
+    let mut client = Client::connect(service.address);
+    let aborted = block_on(service.drain(Duration::ZERO, Duration::from_millis(500)));
+    assert_eq!(aborted.unwrap(), 0);
+    assert_eq!(client.rest().unwrap(), b"");
+}
+
+#[test]
 fn a_taken_port_is_an_error_and_a_takeover_is_not() {
     let upstream = Upstream::ok();
     let service = start_before(&[&upstream], "");
