@@ -84,8 +84,8 @@ def test_refuses_a_reserved_name(bedplate: Questionnaire, domain: str, name: str
 
 @pytest.mark.parametrize("domain", ["http-gateway", "sensor-node"])
 def test_refuses_a_project_named_like_a_crate_of_its_lock(bedplate: Questionnaire, domain: str) -> None:
-    catalogue = yaml.safe_load((ROOT / "questions/domains.yml").read_text())["domains"]["default"]
-    lock = (ROOT / catalogue[domain]["lock"]).read_text()
+    index = yaml.safe_load((ROOT / "locks/index.yml").read_text())["locks"]["default"]
+    lock = (ROOT / "locks" / index[domain]["Cargo.lock"]).read_text()
     crates = set(re.findall(r'name = "([^"]+)"\nversion = "[^"]+"\nsource = ', lock))
     assert crates
     for crate in crates:
@@ -98,8 +98,13 @@ def test_refuses_a_project_named_like_a_crate_of_its_lock(bedplate: Questionnair
 def test_knows_a_crate_by_its_name_with_hyphens_or_underscores(tmp_path: Path) -> None:
     for part in ("questions", "copier.yml"):
         (tmp_path / part).symlink_to(ROOT / part)
-    lock = tmp_path / "locks/rust-service/http-gateway.lock"
-    lock.parent.mkdir(parents=True)
+    locks = tmp_path / "locks"
+    locks.mkdir()
+    index = {"http-gateway": {"Cargo.lock": "one"}, "http-gateway,tls=true": {"Cargo.lock": "two"}}
+    entry = {"type": "yaml", "when": False, "default": index}
+    (locks / "index.yml").write_text(yaml.safe_dump({"locks": entry}))
+    (locks / "one").write_text("version = 4\n")
+    lock = locks / "two"
     source = 'source = "registry+https://github.com/rust-lang/crates.io-index"'
     lock.write_text(
         f'version = 4\n\n[[package]]\nname = "edge_proxy"\nversion = "1.0.0"\n{source}\n\n'
