@@ -69,7 +69,7 @@ Bases = Annotated[
 ]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Go on after a failed row.")]
 Report = Annotated[
-    Path | None, typer.Option("--report", metavar="DIR", help="Write report.json and junit.xml.")
+    Path | None, typer.Option("--report", metavar="DIR", help="Write report.json, junit.xml and report.html.")
 ]
 Existing = Annotated[
     Path | None, typer.Option("--project", metavar="PATH", help="Verify a project that exists.")

@@ -94,6 +94,7 @@ def test_the_log_of_a_failed_step_is_kept_with_the_report(user: User, tmp_path: 
     checks = json.loads((report / "report.json").read_text())["rows"][0]["levels"][1]["checks"]
     failed = next(check for check in checks if check["status"] == "failed")
     assert "line 1\n" in (report / failed["log"]).read_text()
+    assert "line 1\n" in (report / "report.html").read_text()
     assert "line 100" in failed["detail"]
     assert "bedplate verify --project" in finished.stdout
 

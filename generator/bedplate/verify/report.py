@@ -1,4 +1,4 @@
-"""The evidence of a run as files: report.json, as report.schema.json describes it, and junit.xml."""
+"""The evidence of a run as files: report.json, as report.schema.json describes it, junit.xml, report.html."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bedplate import __version__
 from bedplate.verify.bases import Base
 from bedplate.verify.findings import Check, Figure, Findings, Status
 from bedplate.verify.levels import Level, LevelResult, RowResult
+from bedplate.verify.report_page import page
 
 FORMAT: Final = 1
 """Raised when a reader of report.json has to change."""
@@ -53,10 +54,12 @@ class Report:
 
 
 def write(report: Report, directory: Path) -> None:
-    """Put report.json and junit.xml into a directory, making it where needed."""
+    """Put report.json, junit.xml and report.html into a directory, making it where needed."""
     directory.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(record(report, directory), indent=2, ensure_ascii=False)
+    content = record(report, directory)
+    text = json.dumps(content, indent=2, ensure_ascii=False)
     (directory / "report.json").write_text(f"{text}\n", encoding="utf-8")
+    (directory / "report.html").write_text(page(content, directory), encoding="utf-8")
     ElementTree.ElementTree(junit(report)).write(
         directory / "junit.xml", encoding="utf-8", xml_declaration=True
     )
