@@ -10,7 +10,7 @@ TOOLS := .venv/tools-installed
 TESTS = $(BIN)/pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help new test check verify mutants bench bases doctor clean
+.PHONY: help new test check verify mutants bench lock bases doctor clean
 
 help: ## list the verbs
 	@sed -nE 's/^([a-z]+):[^#]*## /  make \1\t/p' Makefile | expand -t 16
@@ -34,6 +34,9 @@ mutants: $(TOOLS) ## break templates on purpose and expect verification to fail
 
 bench: $(PACKAGE) ## time the command line against its limits
 	@$(BIN)/python ci/bench_cli.py $(ARGS)
+
+lock: $(PACKAGE) ## make the lock files that projects get: make lock ARGS=--check
+	@ci/provision engine && $(BIN)/bedplate lock $(ARGS)
 
 bases: $(PACKAGE) ## make the stand-ins for base images, or see that they are there
 	@ci/provision engine && $(BIN)/python ci/bases/build.py $(ARGS)

@@ -16,6 +16,8 @@ class Cli:
 
     directory: Path
     environment: dict[str, str]
+    within: float = 120.0
+    """Seconds that a program may take."""
 
     def bedplate(self, *arguments: object, **extra: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m bedplate` and capture what it prints."""
@@ -40,6 +42,6 @@ class Cli:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=self.within,
             check=False,
         )

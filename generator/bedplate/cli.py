@@ -74,6 +74,10 @@ Report = Annotated[
 Existing = Annotated[
     Path | None, typer.Option("--project", metavar="PATH", help="Verify a project that exists.")
 ]
+Check = Annotated[bool, typer.Option("--check", help="Change nothing; exit with 1 when one is stale.")]
+Upgrade = Annotated[
+    bool, typer.Option("--upgrade", help="Take the newest versions that the manifests allow.")
+]
 Sweep = Annotated[bool, typer.Option("--sweep", help="Remove what killed runs left behind, and end.")]
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -221,6 +225,25 @@ def verify(
             json=as_json,
         )
         return command.run(options)
+
+    _finish(work, debug)
+
+
+@app.command()
+def lock(
+    check: Check = False,
+    upgrade: Upgrade = False,
+    engine: Engine = "auto",
+    bases: Bases = "auto",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make the lock files that projects get, by the tools of their languages."""
+
+    def work() -> int:
+        from bedplate.commands import lock as command
+
+        return command.run(command.LockOptions(check, upgrade, engine, bases, as_json))
 
     _finish(work, debug)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from bedplate.errors import MissingTool
 from bedplate.verify import sweep
@@ -57,6 +57,22 @@ class Docker:
         environment = os.environ | ({"DOCKER_HOST": endpoint} if endpoint else {})
         api = docker.from_env(environment=environment)
         return cls(client, api, endpoint, server.version, server.architecture)
+
+    @classmethod
+    def chosen(cls, engine: Literal["auto", "container", "host"]) -> Docker | None:
+        """The engine for containers, unless the host's toolchains are meant or `auto` finds none.
+
+        Raises:
+            MissingTool: when `container` is meant and no engine answers.
+        """
+        if engine == "host":
+            return None
+        try:
+            return cls.connect()
+        except MissingTool:
+            if engine == "container":
+                raise
+            return None
 
 
 @dataclass(frozen=True)

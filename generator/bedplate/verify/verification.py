@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from jinja2 import TemplateError
 
-from bedplate.errors import BedplateError, MissingTool
+from bedplate.errors import BedplateError
 from bedplate.project import Project
 from bedplate.questionnaire import Questionnaire
 from bedplate.render import checkout, questionnaire_of
@@ -94,7 +94,7 @@ class Verification:
         Raises:
             MissingTool: when a container engine was asked for and none answers.
         """
-        docker = _docker(settings)
+        docker = Docker.chosen(settings.engine)
         with Run.start(docker, settings.logs) as run:
             engine = Container(run, docker, settings.bases) if docker else Host(run)
             verification = cls(run, engine, settings, observer or Silence())
@@ -278,15 +278,3 @@ class Verification:
 
 def _subject(emission: Emission) -> Subject:
     return Subject(emission.root, emission.row.slug, emission.values)
-
-
-def _docker(settings: Settings) -> Docker | None:
-    """The engine for containers, unless the host's toolchains were asked for or there is none for `auto`."""
-    if settings.engine == "host":
-        return None
-    try:
-        return Docker.connect()
-    except MissingTool:
-        if settings.engine == "container":
-            raise
-        return None
