@@ -38,15 +38,17 @@ def describe(
         decides=effect.get("decides", ""),
         dependencies=effect.get("dependencies", ""),
         image=effect.get("image", ""),
-        files=files_using(questionnaire, question, template),
+        files=files_using(questionnaire, question, template, evaluation),
     )
 
 
-def files_using(questionnaire: Questionnaire, question: Question, template: str) -> tuple[str, ...]:
-    """Name the files of `templates/TEMPLATE` that change with an answer, as paths in the template.
+def files_using(
+    questionnaire: Questionnaire, question: Question, template: str, evaluation: Evaluation
+) -> tuple[str, ...]:
+    """Name the files of a project that change with an answer, under the paths that the other answers give.
 
     A file counts when it, its path or a fragment that it includes names the question, or a question
-    that is computed from it.
+    that is computed from it. The record of the answers, which every answer changes, is left out.
     """
     names = _derived(questionnaire, question.name)
     mention = re.compile(rf"\b({'|'.join(map(re.escape, sorted(names)))})\b")
@@ -55,7 +57,8 @@ def files_using(questionnaire: Questionnaire, question: Question, template: str)
     for path in sorted(root.rglob("*")):
         relative = path.relative_to(root).as_posix()
         if path.is_file() and (mention.search(relative) or _mentions(questionnaire.root, path, mention)):
-            found.append(relative.removesuffix(".jinja"))
+            emitted = questionnaire.template(relative.removesuffix(".jinja"))
+            found.append(emitted.render(evaluation.values))
     return tuple(found)
 
 
