@@ -70,8 +70,8 @@ def test_leaves_nothing_when_a_template_file_is_broken(cli: Cli, template_reposi
     finished = cli.bedplate(
         *("new", "demo", "--domain", "http-api", "--defaults", "--source", source, "--ref", "HEAD")
     )
-    assert finished.returncode == 1
+    assert finished.returncode == BAD_INPUT
     assert finished.stderr == (
-        "bedplate: UndefinedError: 'nobody_knows_this' is undefined (--debug shows where)\n"
+        f"bedplate: --source {source}: templates/go-service/zzz.jinja:1: 'nobody_knows_this' is undefined\n"
     )
     assert everything_in(cli.directory) == set()

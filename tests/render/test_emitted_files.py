@@ -118,7 +118,8 @@ def test_an_undefined_name_in_a_template_is_an_error(cli: Cli, template_tree: Pa
     shutil.copytree(template_tree, broken)
     (broken / "templates/go-service/oops.txt.jinja").write_text("{{ projct_name }}\n")
     finished = cli.bedplate("new", "demo", "--domain", "http-api", "--defaults", "--source", broken)
-    assert finished.returncode == 1
+    assert finished.returncode == 2
+    assert "templates/go-service/oops.txt.jinja:1: 'projct_name' is undefined" in finished.stderr
     assert not (cli.directory / "demo").exists()
 
 
