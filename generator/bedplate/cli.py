@@ -41,7 +41,8 @@ Destination = Annotated[
     typer.Argument(metavar="DEST", help="Directory to make. Default: one named like the project."),
 ]
 Domain = Annotated[
-    str | None, typer.Option("--domain", help="What is being built; `bedplate list` shows them.")
+    str | None,
+    typer.Option("--domain", metavar="DOMAIN", help="What is being built; `bedplate list` shows them."),
 ]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Answer one question. Repeatable.")
@@ -51,7 +52,9 @@ Answers = Annotated[
     typer.Option("--answers", metavar="FILE", help="Answers as a YAML mapping; options override."),
 ]
 Defaults = Annotated[bool, typer.Option("--defaults", help="Take the default of every other question.")]
-Ref = Annotated[str | None, typer.Option("--ref", help="Branch, tag or commit of the template.")]
+Ref = Annotated[
+    str | None, typer.Option("--ref", metavar="REF", help="Branch, tag or commit of the template.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the files and their sizes, write none.")]
 Git = Annotated[bool, typer.Option("--git", help="Make the project a git repository, all files staged.")]
 Name = Annotated[str, typer.Argument(metavar="DOMAIN|QUESTION", help="What to explain.")]
@@ -143,7 +146,7 @@ def new(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Make a new project, asking what was not answered on the command line."""
+    """Make a new project. What was not answered on the command line is asked."""
 
     def work() -> int:
         from bedplate.commands import new as command
@@ -167,7 +170,7 @@ def new(
 
 @app.command(name="list")
 def list_domains(source: Source = None, as_json: Json = False, debug: Debug = False) -> None:
-    """List what can be built; --json prints a JSON Schema of the questionnaire."""
+    """List what can be built. With --json: a JSON Schema of the questionnaire."""
 
     def work() -> int:
         from bedplate.commands import list as command
@@ -179,7 +182,7 @@ def list_domains(source: Source = None, as_json: Json = False, debug: Debug = Fa
 
 @app.command()
 def explain(name: Name, source: Source = None, as_json: Json = False, debug: Debug = False) -> None:
-    """Say what a domain emits and why in that language, or what a question decides."""
+    """Explain a domain or a question. What it emits and why in that language; what it decides."""
 
     def work() -> int:
         from bedplate.commands import explain as command
@@ -205,7 +208,7 @@ def verify(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Emit projects and prove them: render, check, build, run, drain, boot."""
+    """Emit projects and prove them. They are rendered, checked, built, run and drained, or booted."""
 
     def work() -> int:
         from bedplate.commands import verify as command
@@ -250,7 +253,7 @@ def lock(
 
 @app.command()
 def doctor(as_json: Json = False, debug: Debug = False) -> None:
-    """Say what of the engine, toolchains and base images is here, and what each level needs."""
+    """Say what is here and what is missing. Engine, toolchains, base images; what each level needs."""
 
     def work() -> int:
         from bedplate.commands import doctor as command

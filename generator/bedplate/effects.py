@@ -6,14 +6,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedplate.questionnaire import Evaluation, Question, Questionnaire
+from bedplate.questionnaire import MISSING, Evaluation, Question, Questionnaire
 
+_RECORD = "{{ _copier_conf.answers_file }}.jinja"
 _INCLUDE = re.compile(r"{%-?\s*include\s+'([^']+)'\s*(~)?")
 
 
 @dataclass(frozen=True)
 class Option:
-    """One question as it stands for one domain: its default and what an answer to it changes."""
+    """One question as it stands for one domain: its default, if any, and what an answer to it changes."""
 
     name: str
     help: str
@@ -33,7 +34,7 @@ def describe(
     return Option(
         name=question.name,
         help=question.help,
-        default=evaluation.values.get(question.name),
+        default=None if question.default is MISSING else evaluation.values.get(question.name),
         choices=tuple(choice.value for choice in questionnaire.choices(question, evaluation.values)),
         decides=effect.get("decides", ""),
         dependencies=effect.get("dependencies", ""),
@@ -48,15 +49,17 @@ def files_using(
     """Name the files of a project that change with an answer, under the paths that the other answers give.
 
     A file counts when it, its path or a fragment that it includes names the question, or a question
-    that is computed from it. The record of the answers, which every answer changes, is left out.
+    that is computed from it; all of them, when the choice of the template does. The record of the
+    answers, which every answer changes, is left out.
     """
     names = _derived(questionnaire, question.name)
     mention = re.compile(rf"\b({'|'.join(map(re.escape, sorted(names)))})\b")
     root = questionnaire.root / "templates" / template
+    every = mention.search(str(questionnaire.settings.get("subdirectory", "")))
     found = []
-    for path in sorted(root.rglob("*")):
+    for path in sorted(path for path in root.rglob("*") if path.is_file() and path.name != _RECORD):
         relative = path.relative_to(root).as_posix()
-        if path.is_file() and (mention.search(relative) or _mentions(questionnaire.root, path, mention)):
+        if every or mention.search(relative) or _mentions(questionnaire.root, path, mention):
             emitted = questionnaire.template(relative.removesuffix(".jinja"))
             found.append(emitted.render(evaluation.values))
     return tuple(found)

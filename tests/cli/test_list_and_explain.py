@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -108,10 +109,10 @@ def test_explains_which_files_an_answer_changes(cli: Cli, domain: str) -> None:
     files = {option["name"]: set(option["files"]) for option in explained["options"]}
     assert files.keys() == OTHER_ANSWERS.keys() - ({"module_prefix"} if domain != "http-api" else set())
     made = emit(cli, domain, defaults)
-    for question in files:
+    for question, told in files.items():
         other = emit(cli, domain, defaults | {question: OTHER_ANSWERS[question]})
         changed = {path for path in made if made[path] != other.get(path)}
-        assert files[question] == changed - {".copier-answers.yml"}, question
+        assert told == changed - {".copier-answers.yml"}, question
 
 
 def emit(cli: Cli, domain: str, answers: dict[str, str]) -> dict[str, bytes]:
@@ -129,6 +130,22 @@ def test_explains_a_question(cli: Cli) -> None:
     text = cli.bedplate("explain", "module_prefix").stdout
     assert "Asked for:  http-api\n" in text
     assert "example.com (http-api)" in text
+
+
+def test_files_are_listed_like_words_of_a_sentence(cli: Cli) -> None:
+    for name in ("http-api", "project_name"):
+        text = cli.bedplate("explain", name).stdout
+        assert re.search(r"AGENTS\.md, Dockerfile,\s+Makefile, README\.md,", text)
+        assert not re.search(r",  ", text)
+
+
+def test_the_domain_has_no_default_and_changes_every_file(cli: Cli) -> None:
+    explained = json.loads(cli.bedplate("explain", "domain", "--json").stdout)
+    assert explained.keys() == DOMAINS.keys()
+    for domain, option in explained.items():
+        record = json.loads(cli.bedplate("new", domain, "--domain", domain, "--defaults", "--json").stdout)
+        paths = {file["path"].replace(f"cmd/{domain}/", "cmd/telemetry/") for file in record["files"]}
+        assert (option["default"], set(option["files"])) == (None, paths - {".copier-answers.yml"})
 
 
 def test_every_question_can_be_explained(cli: Cli, schema: dict[str, Any]) -> None:

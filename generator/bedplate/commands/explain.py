@@ -38,9 +38,8 @@ def _explain_domain(domain: Domain, questionnaire: Questionnaire, as_json: bool)
     asked = [questionnaire.questions[name] for name in evaluation.asked if name != "domain"]
     options = [describe(questionnaire, question, domain.template, evaluation) for question in asked]
     if as_json:
-        typer.echo(
-            json.dumps({**asdict(domain), "options": [asdict(option) for option in options]}, indent=2)
-        )
+        record = {**asdict(domain), "options": [asdict(option) for option in options]}
+        typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
         return
     typer.echo(f"{domain.name}: {domain.title} ({domain.language}, template {domain.template})\n")
     _paragraph(domain.summary)
@@ -64,7 +63,8 @@ def _explain_question(
         if question.name in evaluation.asked:
             by_domain[domain.name] = describe(questionnaire, question, domain.template, evaluation)
     if as_json:
-        typer.echo(json.dumps({name: asdict(option) for name, option in by_domain.items()}, indent=2))
+        record = {name: asdict(option) for name, option in by_domain.items()}
+        typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
         return
     option = next(iter(by_domain.values()))
     typer.echo(f"{question.name}: {question.help}\n")
@@ -78,22 +78,26 @@ def _explain_question(
     typer.echo(f"Changes:    dependencies: {option.dependencies}; image size: {option.image}")
     for domain_name, described in by_domain.items():
         if question.name != "domain":
-            typer.echo(_files(described, f"Files:      ({domain_name}) "))
+            files = f"Files:      ({domain_name}) {_files(described)}"
+            typer.echo(textwrap.fill(files, _WIDTH, subsequent_indent=" " * 12, break_on_hyphens=False))
 
 
 def _print_option(option: Option) -> None:
     choices = f" ({', '.join(map(str, option.choices))})" if option.choices else ""
     typer.echo(f"  {option.name}{choices}, default: {option.default}")
-    for line in (f"Decides {option.decides}.", _files(option, "Files: ")):
-        typer.echo(textwrap.fill(line, _WIDTH, initial_indent="      ", subsequent_indent="      "))
+    for line in (f"Decides {option.decides}.", f"Files: {_files(option)}"):
+        typer.echo(
+            textwrap.fill(
+                line, _WIDTH, initial_indent="      ", subsequent_indent="      ", break_on_hyphens=False
+            )
+        )
     typer.echo(f"      Dependencies: {option.dependencies}. Image size: {option.image}.\n")
 
 
-def _files(option: Option, head: str) -> str:
+def _files(option: Option) -> str:
     shown = ", ".join(option.files[:_FILES_SHOWN]) or "none"
     hidden = len(option.files) - _FILES_SHOWN
-    more = f" and {hidden} more" if hidden > 0 else ""
-    return textwrap.fill(f"{head}{shown}{more}", _WIDTH, subsequent_indent="            ")
+    return f"{shown} and {hidden} more" if hidden > 0 else shown
 
 
 def _paragraph(text: str) -> None:
