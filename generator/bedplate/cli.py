@@ -59,7 +59,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the files and thei
 Git = Annotated[bool, typer.Option("--git", help="Make the project a git repository, all files staged.")]
 Name = Annotated[str, typer.Argument(metavar="DOMAIN|QUESTION", help="What to explain.")]
 Domains = Annotated[list[str] | None, typer.Argument(metavar="DOMAIN", help="Default: all.")]
-Rows = Annotated[Literal["default"], typer.Option("--rows", help="Which rows of answers.")]
+Rows = Annotated[
+    Literal["default", "each", "pairwise", "triples", "all"],
+    typer.Option("--rows", help="Which rows of answers: the defaults, or how far they are varied."),
+]
 Row = Annotated[list[str] | None, typer.Option("--row", metavar="ID", help="Only this row. Repeatable.")]
 Level = Annotated[Literal["render", "static", "build", "run"], typer.Option("--level", help="How deep.")]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Rows verified at the same time.")]

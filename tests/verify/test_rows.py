@@ -73,9 +73,14 @@ def test_selects_by_domain_and_by_id(questionnaire: Questionnaire) -> None:
     ("kind", "domains", "ids", "message"),
     [
         ("default", ["http-apy"], [], "http-apy: no such domain; did you mean http-api?"),
-        ("default", [], ["http-api:0000"], "--row http-api:0000: no such row; there is: http-api:"),
+        (
+            "default",
+            [],
+            ["http-api:0000"],
+            "--row http-api:0000: no such row in --rows default; there is: http-api:",
+        ),
         ("default", ["http-api"], [Row("sensor-node").id], "not a row of http-api"),
-        ("most", [], [], "--rows most: no such set of rows; there is: default"),
+        ("most", [], [], "--rows most: no such set of rows; there is: default, each, pairwise, triples, all"),
     ],
 )
 def test_refuses_what_does_not_exist_and_says_what_does(

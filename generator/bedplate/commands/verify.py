@@ -109,6 +109,7 @@ def _verify(options: VerifyOptions, rows: tuple[Row, ...], display: Display) -> 
         logs=options.report.absolute() / "logs" if options.report else None,
         jobs=options.jobs,
         keep_going=options.keep_going,
+        rows=options.rows,
     )
     with Verification.open(settings, display) as verification:
         results, across = _work(options, rows, verification)

@@ -9,8 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -18,22 +21,37 @@ import yaml
 
 from bedplate.errors import BadInput
 from bedplate.questionnaire import Questionnaire, nearest
+from bedplate.verify.covering import covering, each
+from bedplate.verify.factors import Assignment, Factor, factors_of, given, walk
 
+MOST: Final = 10_000
+"""Rows of one domain in one set. Even level render would take a night for more."""
 _ID_DIGITS: Final = 4
+_LISTED: Final = 12
+"""Ids that a message lists."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A domain, and the answers that are given; every other question takes its default."""
+    """A domain, and the answers that are given; every other question takes its default.
+
+    `digits` is how much of its digest the id shows: more than four where rows would share an id.
+    """
 
     domain: str
     given: Mapping[str, object] = field(default_factory=dict)
+    digits: int = field(default=_ID_DIGITS, compare=False)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 over all answers that are given, in hex digits."""
+        text = json.dumps(self.data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def id(self) -> str:
-        """The domain and the first four hex digits of the SHA-256 over all answers that are given."""
-        text = json.dumps(self.data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return f"{self.domain}:{hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]}"
+        """The domain and the first digits of the digest."""
+        return f"{self.domain}:{self.digest[: self.digits]}"
 
     @property
     def slug(self) -> str:
@@ -51,6 +69,13 @@ class Row:
         return f"copier copy --defaults --vcs-ref HEAD {' '.join(answers)} {shlex.quote(source)} DEST"
 
 
+def _written(value: object) -> str:
+    """An answer as it is written after `-d name=`."""
+    if isinstance(value, str):
+        return value
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+
+
 def default_rows(questionnaire: Questionnaire) -> tuple[Row, ...]:
     """One row per domain, with the default of every other question."""
     question = questionnaire.questions["domain"]
@@ -58,10 +83,44 @@ def default_rows(questionnaire: Questionnaire) -> tuple[Row, ...]:
     return tuple(Row(str(choice.value)) for choice in choices)
 
 
-KINDS: Final[Mapping[str, Callable[[Questionnaire], tuple[Row, ...]]]] = MappingProxyType(
-    {"default": default_rows}
+KINDS: Final[Mapping[str, Callable[[Sequence[Factor]], Iterable[Assignment]]]] = MappingProxyType(
+    {
+        "default": lambda factors: (),
+        "each": each,
+        "pairwise": partial(covering, strength=2),
+        "triples": partial(covering, strength=3),
+        "all": walk,
+    }
 )
-"""The sets of rows by the name that `--rows` gives them."""
+"""The sets of rows by the name that `--rows` gives them: what each adds to the default row."""
+
+
+def rows_of(questionnaire: Questionnaire, kind: str, domain: str) -> tuple[Row, ...]:
+    """The rows of one kind for one domain: the default row first, the same answers once, ids that differ.
+
+    Raises:
+        BadInput: when there are too many.
+    """
+    rows = {row.digest: row for row in islice(_rows_of(questionnaire, kind, domain), MOST + 2)}
+    if len(rows) > MOST:
+        raise BadInput(f"--rows {kind}: {domain} has more than {MOST} rows; take --rows triples or pairwise")
+    return _told_apart(rows.values())
+
+
+def _rows_of(questionnaire: Questionnaire, kind: str, domain: str) -> Iterator[Row]:
+    yield Row(domain)
+    if kind != "default":
+        factors = factors_of(questionnaire, domain)
+        for assignment in KINDS[kind](factors):
+            yield Row(domain, given(factors, assignment))
+
+
+def _told_apart(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Rows whose ids differ: those that would share one show more digits, as many as it takes."""
+    told = tuple(rows)
+    while clashes := {name for name, count in Counter(row.id for row in told).items() if count > 1}:
+        told = tuple(replace(row, digits=row.digits + 1) if row.id in clashes else row for row in told)
+    return told
 
 
 def select(
@@ -74,32 +133,30 @@ def select(
     """
     if kind not in KINDS:
         raise BadInput(f"--rows {kind}: no such set of rows; there is: {', '.join(KINDS)}")
-    rows = KINDS[kind](questionnaire)
-    wanted, by_id = tuple(dict.fromkeys(domains)), {row.id: row for row in rows}
-    known = tuple(dict.fromkeys(row.domain for row in rows))
+    known = tuple(row.domain for row in default_rows(questionnaire))
+    wanted, chosen = tuple(dict.fromkeys(domains)), tuple(dict.fromkeys(ids))
     problems = [
         f"{domain}: no such domain{nearest(domain, known) or '; there is: ' + ', '.join(known)}"
         for domain in wanted
         if domain not in known
     ]
-    chosen = tuple(dict.fromkeys(ids))
-    problems += [
-        f"--row {name}: no such row; there is: {', '.join(by_id)}" for name in chosen if name not in by_id
-    ]
+    rows = tuple(row for domain in known for row in rows_of(questionnaire, kind, domain))
+    by_id = {row.id: row for row in rows}
+    problems += [f"--row {name}: no such row{_instead(kind, by_id)}" for name in chosen if name not in by_id]
     if problems:
         raise BadInput(*problems)
-    rows = tuple(row for row in rows if row.domain in wanted) if wanted else rows
-    found = tuple(row for row in rows if row.id in chosen) if chosen else rows
+    rows = tuple(row for row in rows if not wanted or row.domain in wanted)
+    found = tuple(row for row in rows if not chosen or row.id in chosen)
     if not found:
         raise BadInput(f"--row {', '.join(chosen)}: not a row of {', '.join(wanted)}")
     return found
 
 
-def _written(value: object) -> str:
-    """An answer as it is written after `-d name=`."""
-    if isinstance(value, str):
-        return value
-    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+def _instead(kind: str, ids: Iterable[str]) -> str:
+    """Which rows there are in a set."""
+    names = list(ids)
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f" in --rows {kind}; there is: {', '.join(names[:_LISTED])}{more}"
 
 
 def settled(questionnaire: Questionnaire, row: Row) -> Mapping[str, Any]:

@@ -38,7 +38,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Settings:
-    """How to verify. `source` is the template, this checkout by default; `logs` keeps those of failures."""
+    """How to verify. `source` is the template, this checkout by default; `logs` keeps those of failures.
+
+    `rows` is the set that the rows are from.
+    """
 
     engine: Literal["auto", "container", "host"] = "auto"
     bases: Mode = "auto"
@@ -46,6 +49,7 @@ class Settings:
     logs: Path | None = None
     jobs: int = 1
     keep_going: bool = True
+    rows: str = "default"
 
 
 class Observer(Protocol):
@@ -190,6 +194,8 @@ class Verification:
     def _command(self, option: str, value: str, upto: Level) -> str:
         """The command that verifies the same again."""
         parts = ["bedplate", "verify", option, value, "--level", upto, "--engine", self.engine.name]
+        if option == "--row" and self.settings.rows != "default":
+            parts += ["--rows", self.settings.rows]
         if self.settings.bases != "auto":
             parts += ["--bases", self.settings.bases]
         return shlex.join(parts)
