@@ -8,12 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bedplate.questionnaire import Questionnaire
 from bedplate.render import render
 from bedplate.verify.findings import Findings, Status
-from bedplate.verify.invariants import INVARIANTS, SHOWN, Tree, examine, verdict
+from bedplate.verify.invariants import INVARIANTS, SHOWN, File, Tree, examine, parses, verdict
+from bedplate.verify.rendering import foreign
+from bedplate.verify.rows import Row, settled
+from shell import ROOT
 
 DOMAINS = {"http-api": "go-service", "http-gateway": "rust-service", "sensor-node": "rust-embedded"}
 MACHINE = "/srv/build-17"
+QUESTIONNAIRE = Questionnaire.load(ROOT)
 
 
 @pytest.fixture(scope="session")
@@ -25,10 +30,17 @@ def emitted(tmp_path_factory: pytest.TempPathFactory, template_tree: Path) -> di
     return trees
 
 
-def failures(project: Path, template: str, expected: frozenset[str]) -> dict[str, str]:
-    tree = Tree.read(project, template)
+def failures(project: Path, template: str, expected: frozenset[str], said: str = "") -> dict[str, str]:
+    domain = next(domain for domain, of in DOMAINS.items() if of == template)
     findings = examine(
-        replace(tree, expected=expected, names=frozenset({"project_name"}), machine_paths=(MACHINE,))
+        replace(
+            Tree.read(project, template),
+            expected=expected,
+            names=frozenset({"project_name"}),
+            machine_paths=(MACHINE,),
+            foreign=foreign(settled(QUESTIONNAIRE, Row(domain))),
+            free_text=(said,) if said else (),
+        )
     )
     assert {check.name for check in findings.checks} == set(INVARIANTS)
     return {check.name: check.detail for check in findings.checks if check.status is Status.FAILED}
@@ -76,15 +88,12 @@ BREAKAGES = {
     "script": (mode("scripts/smoke.sh", 0o644), "executable bits", "smoke.sh: not executable"),
     "place": (append("README.md", f"see {MACHINE}/x\n"), "no path of this machine", MACHINE),
     "home": (append("README.md", "see /home/ada/x\n"), "no path of this machine", "/home/ada"),
-    "foreign": (
-        append("README.md", "Run cargo with Cargo.toml\n"),
-        "files of this template only",
-        "Cargo.toml",
-    ),
-    "too much": (write("extra.txt", "a\n"), "files of this template only", "extra.txt: not of the template"),
+    "other language": (append("README.md", "Run Cargo.toml\n"), "no word of another answer", "Cargo.toml"),
+    "other licence": (append("README.md", "MIT License\n"), "no word of another answer", "MIT License"),
+    "too much": (write("extra.txt", "a\n"), "files of these answers only", "extra.txt: not of these answers"),
     "too little": (
         lambda root: (root / "go.sum").unlink(),
-        "files of this template only",
+        "files of these answers only",
         "go.sum: not emitted",
     ),
 }
@@ -104,8 +113,35 @@ def test_a_broken_tree_breaks_its_invariant_alone(
     assert told in found[invariant]
 
 
+@pytest.mark.parametrize("name", ["a.toml", "Cargo.lock", "a.json", "a.yaml", "deep/a.yml"])
+def test_a_file_of_a_data_format_has_to_be_readable_in_it(name: str) -> None:
+    complaints = list(parses(Tree((File(name, b"{ = [\n"),), "go-service")))
+    assert len(complaints) == 1
+    assert complaints[0].startswith(f"{name}: ")
+
+
 def test_every_invariant_is_seen_broken() -> None:
     assert {invariant for _, invariant, _ in BREAKAGES.values()} == set(INVARIANTS)
+
+
+def test_a_user_may_write_the_words_of_another_answer(tmp_path: Path, emitted: dict[str, Path]) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(emitted["http-api"], project)
+    append("README.md", "Reads every Cargo.toml below.\n")(project)
+    present = frozenset(file.path for file in Tree.read(project, "go-service").files)
+    assert failures(project, "go-service", present, said="Reads every Cargo.toml") == {}
+
+
+def test_each_choice_has_words_that_the_others_must_not_leave() -> None:
+    told: dict[str, set[object]] = {}
+    for trace in QUESTIONNAIRE.evaluate({"domain": "http-api"}).values["traces"]:
+        told.setdefault(trace["question"], set()).update(trace["answers"])
+    assert told.pop("template") == set(DOMAINS.values())
+    assert told == {
+        question.name: {choice.value for choice in QUESTIONNAIRE.choices(question, {})}
+        for question in QUESTIONNAIRE.questions.values()
+        if question.choices is not None and question.name != "domain"
+    }
 
 
 def test_braces_of_other_languages_are_no_residue(tmp_path: Path) -> None:

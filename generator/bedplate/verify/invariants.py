@@ -6,7 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -54,7 +54,8 @@ class Tree:
 
     `template` is the one that emitted it, `expected` the paths that this template emits with the
     answers, `names` what the questionnaire calls its questions, `machine_paths` directories of this
-    machine that nothing may name.
+    machine that nothing may name, `foreign` words that only other answers bring, `free_text` answers
+    in the user's own words.
     """
 
     files: tuple[File, ...]
@@ -62,6 +63,8 @@ class Tree:
     expected: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
     machine_paths: tuple[str, ...] = ()
+    foreign: tuple[re.Pattern[str], ...] = ()
+    free_text: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, root: Path, template: str) -> Tree:
@@ -214,25 +217,23 @@ def _line_of(complaint: str) -> int:
     return int(complaint.split(":")[1]) - 1
 
 
-_FOREIGN: Final[Mapping[str, re.Pattern[str]]] = {
-    "go-service": re.compile(r"\bCargo\.(?:toml|lock)\b|\brust(?:c|fmt|up)\b|\bclippy\b|\.rs\b"),
-    "rust-service": re.compile(r"\bgo\.(?:mod|sum)\b|\bgofmt\b|\*\.go\b|\bmemory\.x\b|\bthumbv\w+|\bqemu\b"),
-    "rust-embedded": re.compile(r"\bgo\.(?:mod|sum)\b|\bgofmt\b|\*\.go\b|\bdistroless\b"),
-}
-"""Words of the other templates: what they build with, and what only they have."""
-
-
 def own_files_only(tree: Tree) -> Iterator[str]:
-    """Exactly the files of the template that was chosen, and no word of another one."""
+    """Exactly the files that the template emits with these answers."""
     if tree.expected:
         emitted = {file.path for file in tree.files}
-        yield from (
-            f"{path}: not of the template {tree.template}" for path in sorted(emitted - tree.expected)
-        )
+        yield from (f"{path}: not of these answers" for path in sorted(emitted - tree.expected))
         yield from (f"{path}: not emitted" for path in sorted(tree.expected - emitted))
-    if foreign := _FOREIGN.get(tree.template):
-        for file in tree.files:
-            yield from matches(file, foreign)
+
+
+def own_words_only(tree: Tree) -> Iterator[str]:
+    """No word that only another answer brings. What the user wrote may say anything."""
+    for file in tree.files:
+        text = file.text or ""
+        for said in tree.free_text:
+            text = text.replace(said, "")
+        left = replace(file, content=text.encode())
+        for trace in tree.foreign:
+            yield from matches(left, trace)
 
 
 INVARIANTS: Final[Mapping[str, Invariant]] = {
@@ -243,7 +244,8 @@ INVARIANTS: Final[Mapping[str, Invariant]] = {
     "spacing": spacing,
     "executable bits": executable_bits,
     "no path of this machine": machine_paths,
-    "files of this template only": own_files_only,
+    "files of these answers only": own_files_only,
+    "no word of another answer": own_words_only,
 }
 """All invariants of an emitted tree by the names that the report gives them."""
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import yaml
 
 from bedplate.project import Project
+from bedplate.questionnaire import Questionnaire
 from bedplate.verify.findings import Check, Findings, Status
 from bedplate.verify.invariants import Tree, examine, verdict
 from bedplate.verify.processes import Ended
@@ -83,6 +84,8 @@ class _Bench:
             expected=frozenset(self.snapshot.sources(self.values).values()),
             names=frozenset(self.snapshot.questionnaire.questions),
             machine_paths=_places(self.run, self.snapshot),
+            foreign=foreign(self.values),
+            free_text=_free_text(self.snapshot.questionnaire, self.values),
         )
         return examine(tree)
 
@@ -128,6 +131,23 @@ class _Bench:
             within=_WITHIN,
             environment=os.environ | GIT | importable() | temporary(self.run) | settings,
         )
+
+
+def foreign(values: Mapping[str, Any]) -> tuple[re.Pattern[str], ...]:
+    """Words that none of these answers brings into a project, by the questionnaire's `traces`."""
+    return tuple(
+        re.compile(trace["words"])
+        for trace in values["traces"]
+        if values.get(trace["question"]) not in trace["answers"]
+    )
+
+
+def _free_text(questionnaire: Questionnaire, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Answers in the user's own words that say what only another answer would bring, the longest first."""
+    asked = (q for q in questionnaire.questions.values() if not q.computed and q.choices is None)
+    texts = {str(values[q.name]) for q in asked if q.name in values}
+    telling = (text for text in texts if any(words.search(text) for words in foreign(values)))
+    return tuple(sorted(telling, key=len, reverse=True))
 
 
 def _contents(root: Path) -> dict[str, tuple[bytes, bool]]:
