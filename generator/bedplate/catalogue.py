@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
+from bedplate.errors import BadInput
 from bedplate.questionnaire import read_config
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -60,17 +63,29 @@ class Catalogue:
 
     @classmethod
     def load(cls, root: Path) -> Catalogue:
-        """Read the catalogue of the template in `root`; `BadInput` when there is no template."""
+        """Read the catalogue of the template in `root`; `BadInput` when it is not there or incomplete."""
         config = read_config(root)
-        domains = {name: _domain(name, entry) for name, entry in _data(config, "domains").items()}
-        boards = {name: _board(name, entry) for name, entry in _data(config, "boards").items()}
         return cls(
-            MappingProxyType(domains), MappingProxyType(boards), MappingProxyType(_data(config, "versions"))
+            domains=_records(config, "domains", _domain),
+            boards=_records(config, "boards", _board),
+            versions=MappingProxyType(_data(config, "versions")),
         )
 
 
 def _data(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     return dict(config.get(name, {}).get("default", {}))
+
+
+def _records(
+    config: Mapping[str, Any], name: str, read: Callable[[str, Mapping[str, Any]], Record]
+) -> Mapping[str, Record]:
+    records = {}
+    for key, entry in _data(config, name).items():
+        try:
+            records[key] = read(key, entry)
+        except KeyError as lacking:
+            raise BadInput(f"the template's {name}: {key} has no {lacking}") from lacking
+    return MappingProxyType(records)
 
 
 def _domain(name: str, entry: Mapping[str, Any]) -> Domain:

@@ -56,7 +56,7 @@ class Source:
         if "://" in text or text.startswith(_URL_PREFIXES):
             return cls(text, ref)
         path = Path(text).expanduser()
-        if not path.exists():
+        if not (text and path.exists()):
             raise BadInput(f"--source {text}: no such directory or git bundle, and not a URL")
         return cls(str(path.resolve()), ref)
 
@@ -86,6 +86,8 @@ class Template:
         if not (root / "copier.yml").is_file():
             raise BadInput(f"--source {source.location}: not a template: it has no copier.yml")
         self.questionnaire = Questionnaire.load(root)
+        if "domain" not in self.questionnaire.questions:
+            raise BadInput(f"--source {source.location}: not a template of bedplate: it asks for no domain")
 
     @property
     def personal_defaults(self) -> Mapping[str, object]:

@@ -10,6 +10,7 @@ from shell import Cli
 
 SOURCES = {
     "is not there": ("nowhere", "--source nowhere: no such directory or git bundle, and not a URL"),
+    "has no name": ("", "--source : no such directory or git bundle, and not a URL"),
     "is no template": ("empty", "--source {directory}/empty: not a template: it has no copier.yml"),
     "is some file": ("file", "--source {directory}/file: neither a directory nor a git bundle"),
     "is not a repository": (
@@ -30,6 +31,29 @@ def test_refuses_a_source_that(cli: Cli, case: str) -> None:
         BAD_INPUT,
         line.format(directory=cli.directory),
         arguments=("demo", "--domain", "http-api", "--defaults", "--source", source),
+    )
+
+
+def test_refuses_a_template_that_is_none_of_bedplate(cli: Cli, tmp_path: Path) -> None:
+    source = tmp_path / "other"
+    source.mkdir()
+    (source / "copier.yml").write_text("name: Ada\n")
+    line = f"--source {source}: not a template of bedplate: it asks for no domain"
+    assert_refused(cli, BAD_INPUT, line, arguments=("demo", "--defaults", "--source", source))
+    for command in (("list",), ("explain", "http-api")):
+        finished = cli.bedplate(*command, "--source", source)
+        assert (finished.returncode, finished.stderr) == (BAD_INPUT, f"bedplate: {line}\n")
+
+
+def test_leaves_nothing_when_the_catalogue_is_incomplete(cli: Cli, template_repository: Cli) -> None:
+    catalogue = template_repository.directory / "questions/domains.yml"
+    catalogue.write_text(catalogue.read_text().replace("      group: Services\n", "", 1))
+    source = ("--source", template_repository.directory, "--ref", "HEAD")
+    assert_refused(
+        cli,
+        BAD_INPUT,
+        "the template's domains: http-api has no 'group'",
+        arguments=("demo", "--domain", "http-api", "--defaults", *source),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -43,6 +44,7 @@ def run(options: NewOptions) -> int:
     if options.destination is not None and not options.dry_run:
         check_free(options.destination)
     with _workplace(options) as staged, opened(source, staged) as template:
+        catalogue = Catalogue.load(template.questionnaire.root)
         rendered = _render(template, collected, options)
         destination = options.destination or Path(str(rendered.answers["project_name"]))
         project = Project(staged)
@@ -52,7 +54,7 @@ def run(options: NewOptions) -> int:
             if options.git:
                 project.start_repository()
             project = publish(staged, destination)
-        domain = Catalogue.load(template.questionnaire.root).domains[str(rendered.answers["domain"])]
+        domain = catalogue.domains[str(rendered.answers["domain"])]
         _print(_Report(project, destination, rendered.answers, domain), options)
     for note in () if options.dry_run else template.notes:
         typer.echo(f"bedplate: note: {note}", err=True)
@@ -85,10 +87,9 @@ def _render(template: Template, collected: Collected, options: NewOptions) -> Re
     if problems:
         raise BadInput(*problems)
     rendered = template.render(collected.values, suggested=suggested, defaults=not asking)
-    unasked = [f"{collected.origin(name)}: not asked with these answers" for name in collected.given]
-    hidden = [line for name, line in zip(collected.given, unasked, strict=True) if name in rendered.hidden]
+    hidden = [collected.origin(name) for name in collected.given if name in rendered.hidden]
     if hidden:
-        raise BadInput(*hidden)
+        raise BadInput(*(f"{origin}: not asked with these answers" for origin in hidden))
     return rendered
 
 
@@ -120,5 +121,5 @@ def _print(report: _Report, options: NewOptions) -> None:
     else:
         typer.echo(f"Made {report.answers['project_name']} in {report.destination}: {len(files)} files.")
         typer.echo("\nNext:")
-        for command in (f"cd {report.destination}", *report.domain.next):
+        for command in (f"cd {shlex.quote(str(report.destination))}", *report.domain.next):
             typer.echo(f"  {command}")
