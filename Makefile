@@ -17,7 +17,7 @@ help: ## list the verbs
 
 new: $(PACKAGE) ## start a project: make new DEST=../orders DOMAIN=http-api
 	@test -t 0 && test -t 1 || set -- --defaults; \
-	$(BIN)/bedplate new $(DEST) $(if $(DOMAIN),--domain $(DOMAIN)) "$$@" $(ARGS)
+	$(BIN)/bedplate new $(if $(DEST),'$(DEST)') $(if $(DOMAIN),--domain $(DOMAIN)) "$$@" $(ARGS)
 
 test: $(TOOLS) ## run everything: unit, render, containers, emulator; installs an engine where there is none
 	@ci/provision engine && $(TESTS) $(ARGS)

@@ -29,6 +29,16 @@ def test_recipes_are_at_most_two_lines() -> None:
     assert max(recipe.count("\n\t") + 1 for recipe in recipes) <= 2
 
 
+def test_make_new_passes_a_destination_on_as_one_word() -> None:
+    arguments = ["--no-print-directory", "--dry-run", "new", "DOMAIN=http-api"]
+    named = subprocess.run(
+        ["make", *arguments, "DEST=../two words"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "bedplate new '../two words' --domain http-api" in named.stdout
+    unnamed = subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "bedplate new  --domain http-api" in unnamed.stdout
+
+
 @pytest.mark.parametrize("code", [0, 1, 7])
 def test_ci_runs_make_test_with_nothing_to_read_and_keeps_its_exit_code(tmp_path: Path, code: int) -> None:
     make = tmp_path / "make"

@@ -47,6 +47,13 @@ def test_says_what_to_do_next(cli: Cli) -> None:
     assert lines[1:] == ["", "Next:", "  cd demo", "  make run", "  make check", "  make image"]
 
 
+def test_the_first_command_can_be_pasted_whatever_the_directory_is_called(cli: Cli) -> None:
+    finished = cli.bedplate("new", "Ada's $HOME", "--domain", "http-api", "--defaults")
+    command = next(line for line in finished.stdout.splitlines() if line.startswith("  cd "))
+    entered = cli.run("sh", "-c", f"{command} && pwd")
+    assert entered.stdout == f"{cli.directory}/Ada's $HOME\n"
+
+
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_next_commands_are_verbs_of_the_project(cli: Cli, domain: str) -> None:
     record = json.loads(cli.bedplate("new", "demo", "--domain", domain, "--defaults", "--json").stdout)
