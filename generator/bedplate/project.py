@@ -78,16 +78,17 @@ def tree(files: Iterable[File]) -> Iterator[str]:
 
 def check_free(destination: Path) -> None:
     """Raise `Refused` unless a project can be put at `destination`: nothing there, or an empty directory."""
-    if destination.is_dir():
-        if any(destination.iterdir()):
-            raise Refused(f"{destination}: the directory is not empty")
-    elif destination.exists() or destination.is_symlink():
-        raise Refused(f"{destination}: a file of that name is in the way")
-    for parent in destination.parents:
-        if parent.exists():
-            if not parent.is_dir():
-                raise Refused(f"{destination}: {parent} is not a directory")
-            return
+    try:
+        if destination.is_dir():
+            if any(destination.iterdir()):
+                raise Refused(f"{destination}: the directory is not empty")
+        elif destination.exists() or destination.is_symlink():
+            raise Refused(f"{destination}: a file of that name is in the way")
+        nearest = next((parent for parent in destination.parents if parent.exists()), None)
+    except OSError as error:
+        raise Refused(f"{destination}: {error.strerror}") from error
+    if nearest is not None and not nearest.is_dir():
+        raise Refused(f"{destination}: {nearest} is not a directory")
 
 
 @contextmanager

@@ -202,6 +202,16 @@ def test_refuses_a_destination_below_a_file(cli: Cli) -> None:
     )
 
 
+def test_refuses_a_destination_that_no_directory_can_be_called(cli: Cli) -> None:
+    name = "a" * 256
+    assert_refused(
+        cli,
+        REFUSED,
+        f"{name}: File name too long",
+        arguments=(name, "--domain", "http-api", "--defaults"),
+    )
+
+
 def test_refuses_to_fill_the_directory_that_the_name_stands_for(cli: Cli) -> None:
     (cli.directory / "gateway").mkdir()
     (cli.directory / "gateway/mine.txt").write_text("mine\n")
