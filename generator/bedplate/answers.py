@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from bedplate.errors import BadInput
 from bedplate.questionnaire import Evaluation, Questionnaire
 
 
@@ -20,12 +21,12 @@ class Given:
     origin: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class Collected:
     """All answers that were given, by question, and what was wrong with the way they were given."""
 
-    given: dict[str, Given] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    given: Mapping[str, Given]
+    problems: tuple[str, ...]
 
     @property
     def values(self) -> dict[str, object]:
@@ -39,41 +40,40 @@ class Collected:
 
 def collect(domain: str | None, settings: tuple[str, ...], file: Path | None) -> Collected:
     """Join the sources of answers: an option stands before the file, twice the same option is a problem."""
-    collected = Collected()
+    problems: list[str] = []
+    from_file: dict[str, Given] = {}
     if file is not None:
-        _read(file, collected)
+        try:
+            from_file = _read(file)
+        except BadInput as error:
+            problems += error.messages
     options: dict[str, Given] = {}
     if domain is not None:
         options["domain"] = Given(domain, f"--domain {domain}")
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not (name and equals):
-            collected.problems.append(f"--set {setting}: write it as --set KEY=VALUE")
+            problems.append(f"--set {setting}: write it as --set KEY=VALUE")
         elif name in options:
-            collected.problems.append(f"--set {setting}: already answered by {options[name].origin}")
+            problems.append(f"--set {setting}: already answered by {options[name].origin}")
         else:
             options[name] = Given(value, f"--set {setting}")
-    collected.given.update(options)
-    return collected
+    return Collected(from_file | options, tuple(problems))
 
 
-def _read(file: Path, collected: Collected) -> None:
+def _read(file: Path) -> dict[str, Given]:
     try:
         answers: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not UTF-8 text"
-        collected.problems.append(f"--answers {file}: can't be read: {reason}")
-        return
+        raise BadInput(f"--answers {file}: can't be read: {reason}") from error
     except yaml.YAMLError as error:
-        collected.problems.append(f"--answers {file}: not YAML: {' '.join(str(error).split())}")
-        return
+        raise BadInput(f"--answers {file}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(answers, dict):
-        collected.problems.append(f"--answers {file}: not a mapping of questions to answers")
-        return
-    for name, value in answers.items():
-        # An answers file that copier wrote is welcome; what it says about its template is not an answer.
-        if not str(name).startswith("_"):
-            collected.given[str(name)] = Given(value, f"{file}: {name}")
+        raise BadInput(f"--answers {file}: not a mapping of questions to answers")
+    # An answers file that copier wrote is welcome; what it says about its template is not an answer.
+    names = [name for name in answers if not str(name).startswith("_")]
+    return {str(name): Given(answers[name], f"{file}: {name}") for name in names}
 
 
 def complaints(
