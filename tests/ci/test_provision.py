@@ -193,6 +193,18 @@ def test_on_a_terminal_it_asks_once_and_no_means_no(client: Client, fresh: Conta
     assert fresh.run("ls /etc/apt/sources.list.d").stdout == ""
 
 
+def test_on_a_terminal_no_answer_means_no(client: Client, fresh: Container) -> None:
+    terminal = pexpect.spawn(
+        client.path, ["exec", "-it", fresh.name, "/provision"], timeout=60, encoding="utf-8"
+    )
+    terminal.expect("go ahead\\? \\[y/N\\] ")
+    terminal.sendeof()
+    terminal.expect("nothing was changed")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 3
+
+
 def test_on_a_terminal_yes_goes_ahead(client: Client, fresh: Container) -> None:
     fresh.run(FAKES)
     command = ["exec", "-it", "--env=PATH=/fakes:/usr/sbin:/usr/bin:/sbin:/bin", fresh.name, "/provision"]
