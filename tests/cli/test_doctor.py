@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -52,11 +51,10 @@ def test_a_toolchain_that_is_too_old_does_not_count(cli: Cli, tmp_path: Path) ->
 def test_programs_that_hang_do_not_hold_it_up(cli: Cli, tmp_path: Path) -> None:
     for name in ("go", "rustc", "cargo", "qemu-system-arm"):
         program = tmp_path / name
-        program.write_text("#!/bin/sh\nexec sleep 120\n")
+        program.write_text("#!/bin/sh\nexec sleep infinity\n")
         program.chmod(0o755)
-    started = time.monotonic()
-    cli.bedplate("doctor", DOCKER_HOST=NO_ENGINE, PATH=f"{tmp_path}:/usr/bin:/bin")
-    assert time.monotonic() - started < 60
+    reported = cli.bedplate("doctor", DOCKER_HOST=NO_ENGINE, PATH=f"{tmp_path}:/usr/bin:/bin")
+    assert reported.returncode == 3
 
 
 @pytest.mark.engine
