@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pexpect
+import pytest
 import yaml
 from shell import Cli
 
 DOWN = "\x1b[B"
 ENTER = "\r"
 INTERRUPT = "\x03"
+# Sets the foreground to one of 8, 16 or 256 colours.
+COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:[39][0-7]|38;5;\d+)[;m]")
 
 
 @contextmanager
-def asked(cli: Cli, *arguments: str) -> Iterator[pexpect.spawn]:
+def asked(cli: Cli, *arguments: str, **extra: str) -> Iterator[pexpect.spawn]:
     terminal = pexpect.spawn(
         sys.executable,
         ["-m", "bedplate", "new", *arguments],
         cwd=cli.directory,
         # The terminal of a test answers no question about where its cursor is.
-        env=cli.environment | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"},
+        env=cli.environment | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"} | extra,
         dimensions=(40, 160),
         encoding="utf-8",
         timeout=30,
@@ -73,6 +77,15 @@ def test_leaves_nothing_when_interrupted_at_a_question(cli: Cli) -> None:
         terminal.send(INTERRUPT)
         assert finish(terminal) == 130
     assert list(cli.directory.iterdir()) == []
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_leaves_colours_out_when_asked_to(cli: Cli, no_color: str, coloured: bool) -> None:
+    with asked(cli, "demo", "--domain", "sensor-node", NO_COLOR=no_color) as terminal:
+        terminal.expect("Name of the project")
+        terminal.send(INTERRUPT)
+        assert finish(terminal) == 130
+        assert bool(COLOUR.search(terminal.before)) == coloured
 
 
 def test_refuses_an_answer_that_turns_out_to_be_hidden(cli: Cli) -> None:
