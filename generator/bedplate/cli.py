@@ -112,7 +112,8 @@ def _finish(work: Callable[[], int], debug: bool) -> None:
         typer.echo("bedplate: interrupted", err=True)
         code = interruption.exit_code
     except Exception as error:
-        if debug:
+        # Whoever closes a pipe, as `head` does, has read enough: typer ends without a word then.
+        if debug or isinstance(error, BrokenPipeError):
             raise
         reason = " ".join(str(error).split())
         typer.echo(f"bedplate: {type(error).__name__}: {reason} (--debug shows where)", err=True)

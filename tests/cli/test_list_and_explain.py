@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -188,6 +189,22 @@ def test_every_command_has_help(cli: Cli, command: str) -> None:
     finished = cli.bedplate(command, "--help")
     assert finished.returncode == 0
     assert "Usage: bedplate" in finished.stdout
+
+
+def test_says_nothing_when_nobody_reads_on(user_environment: dict[str, str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    finished = subprocess.run(
+        [sys.executable, "-m", "bedplate", "list", "--json"],
+        env=user_environment,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    os.close(writing)
+    assert (finished.returncode, finished.stderr) == (1, "")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "--json"], ["explain", "http-api"]])
