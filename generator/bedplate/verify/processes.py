@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -17,7 +18,11 @@ from typing import Final
 GRACE: Final = 10.0
 """Seconds from SIGTERM to SIGKILL. An emitted `make smoke` needs about one to remove its container."""
 TAIL: Final = 30
-"""Lines of a log that are shown."""
+"""Lines at the end of a log that are shown, and of those before them that name a failure."""
+_FAILURE: Final = re.compile(
+    r"(--- FAIL: |\bFAIL\t|\.go:\d+:|\bpanic: |\berror(\[E\d+\])?: |\.\.\. FAILED$|panicked at )"
+)
+"""How the test runners and compilers of Go and Rust name what failed, and where."""
 
 
 class Cancelled(Exception):
@@ -26,7 +31,7 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended: its exit code (negative for a signal), whether in time, and its last lines."""
+    """How a program ended: its exit code (negative for a signal), whether in time, and what its log says."""
 
     code: int
     seconds: float
@@ -79,7 +84,7 @@ class Processes:
                 self._watch(process.pid, False)
         if self._cancelled:
             raise Cancelled
-        return Ended(process.returncode, time.monotonic() - started, in_time, last_lines(log))
+        return Ended(process.returncode, time.monotonic() - started, in_time, excerpt(log))
 
     def cancel(self) -> None:
         """End everything that runs, and let nothing new start."""
@@ -129,10 +134,20 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def last_lines(log: Path, count: int = TAIL) -> str:
-    """The end of a log, without terminal control and blank lines at its end."""
+def excerpt(log: Path, count: int = TAIL) -> str:
+    """The end of a log, behind the first earlier lines that name a failure: many a log ends long after it.
+
+    Without terminal control, and blank lines at its end.
+    """
+    named: list[str] = []
+    end: deque[str] = deque()
     with log.open(encoding="utf-8", errors="replace") as lines:
-        return "".join(deque(lines, maxlen=count)).replace("\x1b", "").rstrip()
+        for line in lines:
+            end.append(line)
+            if len(end) > count and _FAILURE.search(earlier := end.popleft()) and len(named) < count:
+                named.append(earlier)
+    gap = ["...\n"] if named else []
+    return "".join((*named, *gap, *end)).replace("\x1b", "").rstrip()
 
 
 def _signal(group: int, signum: int) -> None:
