@@ -95,8 +95,8 @@ func (c *connections) count() int {
 // Bounds of takeQueue. Clients that wait for an answer before they connect again fall silent while
 // theirs is held back; those that don't are cut off after the longer time.
 const (
-	queueQuiet = 20 * time.Millisecond
-	queueBound = 250 * time.Millisecond
+	queueQuiet = 50 * time.Millisecond
+	queueBound = time.Second
 )
 
 // deadlineListener is what TCP and Unix listeners are.
@@ -139,13 +139,17 @@ func (l *listener) Accept() (net.Conn, error) {
 func (l *listener) takeQueue() {
 	defer l.Close()
 	for end := time.Now().Add(queueBound); time.Now().Before(end); {
-		if err := l.SetDeadline(time.Now().Add(queueQuiet)); err != nil {
+		quiet := time.Now().Add(queueQuiet)
+		if err := l.SetDeadline(quiet); err != nil {
 			return
 		}
 		conn, err := l.deadlineListener.Accept()
-		if err != nil {
+		// On a busy machine the time may be over before anybody could look.
+		if err != nil && time.Since(quiet) < queueQuiet {
 			return
 		}
-		l.queue = append(l.queue, conn)
+		if err == nil {
+			l.queue = append(l.queue, conn)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -13,9 +14,14 @@ import (
 	"time"
 )
 
-// keepAlive sends requests over one connection after another until no more is accepted. It counts
-// as failed every request on an accepted connection that got no complete answer.
-func keepAlive(address string, answered, failed *atomic.Int64) {
+// load counts as failed every request on an accepted connection that got no complete answer.
+type load struct {
+	answered, failed atomic.Int64
+	reason           atomic.Value // of the last that failed
+}
+
+// keepAlive sends requests over one connection after another until no more is accepted.
+func (l *load) keepAlive(address string) {
 	for {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
@@ -25,10 +31,11 @@ func keepAlive(address string, answered, failed *atomic.Int64) {
 		for again := true; again; {
 			response, err := exchangeOver(conn, answers, "GET / HTTP/1.1")
 			if err != nil || response.StatusCode != http.StatusOK {
-				failed.Add(1)
+				l.failed.Add(1)
+				l.reason.Store(fmt.Sprint(response, err))
 				break
 			}
-			answered.Add(1)
+			l.answered.Add(1)
 			again = !response.Close
 		}
 		conn.Close()
@@ -64,16 +71,16 @@ func TestDrainUnderLoadFailsNoRequest(t *testing.T) {
 	address := s.listener.Addr().String()
 
 	var clients sync.WaitGroup
-	var answered, failed atomic.Int64
+	var load load
 	for range 200 {
-		clients.Go(func() { keepAlive(address, &answered, &failed) })
+		clients.Go(func() { load.keepAlive(address) })
 	}
 	var slow string
 	clients.Go(func() {
 		slow = statusOf(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, s.url("/slow"))
 	})
 	<-entered
-	eventually(t, "clients are answered", func() bool { return answered.Load() > 1000 })
+	eventually(t, "clients are answered", func() bool { return load.answered.Load() > 1000 })
 
 	stopped := make(chan error, 1)
 	go func() { stopped <- stop(nil) }()
@@ -92,8 +99,8 @@ func TestDrainUnderLoadFailsNoRequest(t *testing.T) {
 	if slow != "200 OK" {
 		t.Errorf("the request that was under way: %s", slow)
 	}
-	if failed.Load() > 0 {
-		t.Errorf("%d of %d requests failed", failed.Load(), failed.Load()+answered.Load())
+	if failed := load.failed.Load(); failed > 0 {
+		t.Errorf("%d requests failed, %d were answered; the last failed with %v", failed, load.answered.Load(), load.reason.Load())
 	}
 	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
 }
