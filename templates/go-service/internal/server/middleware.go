@@ -162,7 +162,7 @@ func (o *observer) record(e *exchange, r *http.Request, took time.Duration) {
 	o.metrics.duration.WithLabelValues(method, e.route, o.metrics.statuses[e.status]).Observe(took.Seconds())
 
 	level := slog.LevelInfo
-	if e.status >= http.StatusInternalServerError {
+	if e.status >= http.StatusInternalServerError || e.stack != nil {
 		level = slog.LevelError
 	}
 	// A record has room for five attributes before it allocates.
