@@ -140,9 +140,7 @@ func (l *listener) takeQueue() {
 	defer l.Close()
 	for end := time.Now().Add(queueBound); time.Now().Before(end); {
 		quiet := time.Now().Add(queueQuiet)
-		if err := l.SetDeadline(quiet); err != nil {
-			return
-		}
+		_ = l.SetDeadline(quiet) // Accept knows why not
 		conn, err := l.deadlineListener.Accept()
 		// On a busy machine the time may be over before anybody could look.
 		if err != nil && time.Since(quiet) < queueQuiet {

@@ -190,8 +190,6 @@ func writeJSON(w http.ResponseWriter, status int, mediaType string, value any) e
 	header.Set("Content-Type", mediaType)
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	if _, err := w.Write(body); err != nil {
-		return fmt.Errorf("send answer: %w", err)
-	}
-	return nil
+	_, err = w.Write(body)
+	return err
 }

@@ -51,7 +51,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	return m
 }
 
-// exchange is what is known of a request and its answer. It stands between handlers and connection.
+// exchange is what is known of a request and its answer. It is the one writer between handlers and
+// connection.
 type exchange struct {
 	http.ResponseWriter
 	id       [1]string
@@ -67,12 +68,7 @@ type exchange struct {
 }
 
 func exchangeOf(w http.ResponseWriter) *exchange {
-	for {
-		if e, ok := w.(*exchange); ok {
-			return e
-		}
-		w = w.(interface{ Unwrap() http.ResponseWriter }).Unwrap()
-	}
+	return w.(*exchange)
 }
 
 // Unwrap is for http.ResponseController.
