@@ -5,7 +5,6 @@ Nothing heavy is imported here, so that `--help` and the completion of a shell a
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from bedplate import __version__
-from bedplate.errors import BedplateError, Interrupted
+from bedplate.errors import BedplateError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -86,20 +85,9 @@ Upgrade = Annotated[
 ]
 Sweep = Annotated[bool, typer.Option("--sweep", help="Remove what killed runs left behind, and end.")]
 
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-
-
-def _interrupt(signum: int, _frame: object) -> None:
-    # One is enough: another must not cut short what the first sets off, which is cleaning up.
-    for ignored in _SIGNALS:
-        signal.signal(ignored, signal.SIG_IGN)
-    raise Interrupted(signum)
-
 
 def _finish(work: Callable[[], int], debug: bool) -> None:
     """Run a command and turn its outcome into an exit code, messages on standard error."""
-    for signum in _SIGNALS:
-        signal.signal(signum, _interrupt)
     try:
         code = work()
     except BedplateError as error:
@@ -108,9 +96,6 @@ def _finish(work: Callable[[], int], debug: bool) -> None:
         for message in error.messages:
             typer.echo(f"bedplate: {message}", err=True)
         code = error.exit_code
-    except Interrupted as interruption:
-        typer.echo("bedplate: interrupted", err=True)
-        code = interruption.exit_code
     except Exception as error:
         # Whoever closes a pipe, as `head` does, has read enough: typer ends without a word then.
         if debug or isinstance(error, BrokenPipeError):

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import yaml
 from refusal import BAD_INPUT, REFUSED, assert_refused, everything_in
@@ -221,39 +215,6 @@ def test_refuses_to_fill_the_directory_that_the_name_stands_for(cli: Cli) -> Non
         "gateway: the directory is not empty",
         arguments=("--domain", "http-gateway", "--defaults"),
     )
-
-
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("destination", ["not/yet/there", "empty"])
-def test_leaves_nothing_when_interrupted_half_way(
-    cli: Cli, template_tree: Path, tmp_path: Path, destination: str, signum: int, code: int
-) -> None:
-    source = slow_template(template_tree, tmp_path / "slow")
-    (cli.directory / "empty").mkdir()
-    command = [sys.executable, "-m", "bedplate", "new", destination, "--domain", "http-api", "--defaults"]
-    with subprocess.Popen(
-        [*command, "--source", str(source)],
-        cwd=cli.directory,
-        env=cli.environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        # Opens as soon as copier reads the pipe.
-        pipe = os.open(source / "templates/go-service/zzz", os.O_WRONLY)
-        written = everything_in(cli.directory)
-        running.send_signal(signum)
-        _, errors = running.communicate(timeout=30)
-        os.close(pipe)
-    assert any("/.bedplate-" in f"/{path}" for path in written)
-    assert (running.returncode, errors) == (code, "bedplate: interrupted\n")
-    assert everything_in(cli.directory) == {"empty"}
-
-
-def slow_template(template_tree: Path, copy: Path) -> Path:
-    """A template whose last file never ends."""
-    subprocess.run(["cp", "-r", template_tree, copy], check=True)
-    os.mkfifo(copy / "templates/go-service/zzz")
-    return copy
 
 
 def test_shows_a_traceback_only_when_asked(cli: Cli) -> None:
