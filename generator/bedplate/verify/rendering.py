@@ -1,4 +1,4 @@
-"""Level render: emit a row, hold it against the invariants, emit it again, update it to where it is."""
+"""Level render: emit rows, hold them against the invariants, emit them again, update what was emitted."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import yaml
 
 from bedplate.project import Project
 from bedplate.questionnaire import Questionnaire
+from bedplate.verify import batch
 from bedplate.verify.findings import Check, Findings, Status
 from bedplate.verify.invariants import Tree, examine, verdict
 from bedplate.verify.processes import Ended
@@ -24,35 +26,65 @@ from bedplate.verify.run import Run, temporary
 from bedplate.verify.snapshot import GIT, Snapshot, git
 from bedplate.verify.warden import importable
 
+_BATCH: Final = 8
+"""Rows that are emitted in one process: enough to forget its start, few enough to see how far it is."""
 _WITHIN: Final = 120.0
-"""Seconds for one command; each takes about one."""
+"""Seconds for one command, which takes one or two; as many again for each project of a batch."""
 
 
 @dataclass(frozen=True)
 class Emission:
-    """A row that was emitted: where, with all its answers, and what level render found out."""
+    """A row that was emitted: where, with all its answers, what level render found out and in what time."""
 
     row: Row
     root: Path
     values: Mapping[str, Any]
     findings: Findings
+    seconds: float = 0.0
 
 
-def emit(run: Run, snapshot: Snapshot, row: Row) -> Emission:
-    """Emit a row into the directory of the run and work off level render.
+def batches(rows: Sequence[Row], jobs: int) -> Iterator[Sequence[Row]]:
+    """Rows that are emitted together: as many batches as there are jobs, or more where they get long."""
+    size = max(1, min(_BATCH, ceil(len(rows) / jobs)))
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def emit(run: Run, snapshot: Snapshot, rows: Sequence[Row], updated: Iterable[Row]) -> list[Emission]:
+    """Emit rows into the directory of the run and work off level render, the no-op update for some of them.
+
+    All of them are emitted in one process, and once more in another, which hashes differently and takes
+    them in the opposite order.
 
     Raises:
-        BadInput: when the answers of the row can't stand together.
+        BadInput: when the answers of a row can't stand together.
     """
-    values = settled(snapshot.questionnaire, row)
-    bench = _Bench(run, snapshot, row, values, run.directory / "rows" / row.slug)
-    project = bench.directory / str(values["project_name"])
-    rendered = bench.rendered(project)
-    findings = Findings((rendered,))
-    if rendered.status is Status.PASSED:
-        findings += bench.held(project)
-        findings += Findings((bench.same_bytes(project), bench.no_op_update(project)))
-    return Emission(row, project, values, findings)
+    if not rows:
+        return []
+    benches = [_Bench.of(run, snapshot, row) for row in rows]
+    first = _emitted(run, benches, "project", "1")
+    made = [bench for bench in benches if first[bench.row.id].made]
+    again = _emitted(run, made[::-1], "again", "2")
+    updating = {row.id for row in updated}
+    return [
+        bench.examined(first[bench.row.id], again.get(bench.row.id), bench.row.id in updating)
+        for bench in benches
+    ]
+
+
+def _emitted(run: Run, benches: Sequence[_Bench], place: str, hash_seed: str) -> dict[str, batch.Outcome]:
+    """Emit rows in a process of their own; what became of each, by its id."""
+    if not benches:
+        return {}
+    orders = benches[0].directory / f"orders-{place}.json"
+    outcomes = orders.with_name(f"outcomes-{place}.jsonl")
+    batch.write_orders((bench.order(place) for bench in benches), orders)
+    arguments = ("bedplate.verify.batch", str(orders), str(outcomes))
+    ended = _python(run, arguments, orders.parent, _WITHIN * (1 + len(benches)), hash_seed)
+    found = batch.read_outcomes(outcomes)
+    reason = ended.tail.splitlines()[-1:] or [f"exit code {ended.code}"]
+    lost = batch.Outcome(0.0, (f"the process that emits it ended early: {reason[0]}",))
+    found += [lost] * (len(benches) - len(found))
+    return {bench.row.id: outcome for bench, outcome in zip(benches, found, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -65,72 +97,103 @@ class _Bench:
     values: Mapping[str, Any]
     directory: Path
 
-    def rendered(self, project: Path) -> Check:
-        """Emit the row, as a user would. Every answer is given, so that no personal default gets in."""
-        answers = self.directory / "answers.yml"
-        answers.parent.mkdir(parents=True, exist_ok=True)
-        evaluation = self.snapshot.questionnaire.evaluate(self.row.data)
-        answers.write_text(yaml.safe_dump(evaluation.answers), encoding="utf-8")
-        source = (f"--source={self.snapshot.root}", "--ref=HEAD")
-        ended = self._python("bedplate", "new", str(project), f"--answers={answers}", "--defaults", *source)
-        if ended.passed:
-            return Check("render", Status.PASSED, seconds=ended.seconds)
-        return Check("render", Status.FAILED, self._reason(ended), ended.seconds)
-
-    def held(self, project: Path) -> Findings:
-        """Hold the tree against every invariant."""
-        tree = replace(
-            Tree.read(project, str(self.values["template"])),
-            expected=frozenset(self.snapshot.sources(self.values).values()),
-            names=frozenset(self.snapshot.questionnaire.questions),
-            machine_paths=_places(self.run, self.snapshot),
-            foreign=foreign(self.values),
-            free_text=_free_text(self.snapshot.questionnaire, self.values),
+    @classmethod
+    def of(cls, run: Run, snapshot: Snapshot, row: Row) -> _Bench:
+        """Write down every answer of a row, so that no personal default gets in."""
+        bench = cls(
+            run, snapshot, row, settled(snapshot.questionnaire, row), run.directory / "rows" / row.slug
         )
-        return examine(tree)
+        bench.directory.mkdir(parents=True)
+        answers = snapshot.questionnaire.evaluate(row.data).answers
+        bench.answers.write_text(yaml.safe_dump(answers), encoding="utf-8")
+        return bench
 
-    def same_bytes(self, project: Path) -> Check:
-        """Emit the row once more and compare, file by file."""
-        again = self.directory / "again" / project.name
-        rendered = self.rendered(again)
-        first, second = _contents(project), _contents(again) if again.is_dir() else {}
+    @property
+    def answers(self) -> Path:
+        """The answers file."""
+        return self.directory / "answers.yml"
+
+    def project(self, place: str) -> Path:
+        """Where the row is emitted; the directory is named like the project."""
+        return self.directory / place / str(self.values["project_name"])
+
+    def order(self, place: str) -> batch.Order:
+        """What is asked of a batch."""
+        return batch.Order(str(self.answers), str(self.project(place)), str(self.snapshot.root), "HEAD")
+
+    def examined(self, first: batch.Outcome, again: batch.Outcome | None, update: bool) -> Emission:
+        """Work off what level render asks of a row that was emitted, twice where the first time went well."""
+        started = time.monotonic()
+        project = self.project("project")
+        if again is None:
+            findings = Findings((Check("render", Status.FAILED, self._reason(first), first.seconds),))
+            return Emission(self.row, project, self.values, findings, first.seconds)
+        findings = Findings((Check("render", Status.PASSED, seconds=first.seconds),))
+        findings += held(self.snapshot, self.values, project, _places(self.run, self.snapshot))
+        findings += Findings((self._same_bytes(project, again),))
+        if update:
+            findings += Findings((self._no_op_update(project),))
+        seconds = first.seconds + again.seconds + time.monotonic() - started
+        return Emission(self.row, project, self.values, findings, seconds)
+
+    def _same_bytes(self, project: Path, again: batch.Outcome) -> Check:
+        """Compare what was emitted both times, file by file."""
+        if again.told:
+            return Check("same answers, same bytes", Status.FAILED, self._reason(again), again.seconds)
+        first, second = _contents(project), _contents(self.project("again"))
         differing = (path for path in sorted(first | second) if first.get(path) != second.get(path))
-        return verdict("same answers, same bytes", differing, rendered.seconds)
+        return verdict("same answers, same bytes", differing, again.seconds)
 
-    def no_op_update(self, project: Path) -> Check:
+    def _no_op_update(self, project: Path) -> Check:
         """Commit the project as a user would, and update it to the template that it came from."""
         started = time.monotonic()
         copy = self.directory / "update" / project.name
         shutil.copytree(project, copy)
         Project(copy).start_repository()
         git(copy, "commit", "--quiet", "--no-verify", "--message=Start")
-        updated = self._python("copier", "update", "--quiet", "--defaults", "--vcs-ref=HEAD", str(copy))
+        arguments = ("copier", "update", "--quiet", "--defaults", "--vcs-ref=HEAD", str(copy))
+        updated = _python(self.run, arguments, self.directory, _WITHIN)
         if updated.passed:
             complaints: Sequence[str] = git(copy, "status", "--porcelain").splitlines()
         else:
             complaints = updated.tail.splitlines()[-1:] or [f"exit code {updated.code}"]
         return verdict("an update to the same template is empty", complaints, time.monotonic() - started)
 
-    def _reason(self, ended: Ended) -> str:
-        """What the command said, paths as they are in the template and not in this run's copies of it."""
-        said = re.findall(
-            r"^bedplate: (?:--source \S+: )?(.+?)(?: \(--debug shows where\))?$", ended.tail, re.M
-        )
-        text = "\n".join(said) or ended.tail or f"exit code {ended.code}"
-        return re.sub(rf"{re.escape(str(self.run.directory))}/[^/\s']+/?", "", text)
+    def _reason(self, outcome: batch.Outcome) -> str:
+        """What a user would be told, paths as they are in the template and not in this run's copies of it."""
+        said = (re.sub(r"^--source \S+: ", "", line) for line in outcome.told)
+        return re.sub(rf"{re.escape(str(self.run.directory))}/[^/\s']+/?", "", "\n".join(said))
 
-    def _python(self, module: str, *arguments: str) -> Ended:
-        """Run a program that comes with this Python; what it writes apart goes with the run."""
-        no_settings = self.directory / "settings.yml"
-        no_settings.write_text("{}\n", encoding="utf-8")
-        settings = {"COPIER_SETTINGS_PATH": str(no_settings), "BEDPLATE_DEBUG": "false"}
-        return self.run.processes.run(
-            (sys.executable, "-m", module, *arguments),
-            cwd=self.directory,
-            log=self.directory / f"{module}.log",
-            within=_WITHIN,
-            environment=os.environ | GIT | importable() | temporary(self.run) | settings,
-        )
+
+def _python(
+    run: Run, arguments: Sequence[str], directory: Path, within: float, hash_seed: str = "0"
+) -> Ended:
+    """Run a module that comes with this Python; what it writes apart goes with the run."""
+    no_settings = directory / "settings.yml"
+    no_settings.write_text("{}\n", encoding="utf-8")
+    settings = {"COPIER_SETTINGS_PATH": str(no_settings), "PYTHONHASHSEED": hash_seed}
+    return run.processes.run(
+        (sys.executable, "-m", *arguments),
+        cwd=directory,
+        log=directory / f"{arguments[0]}.log",
+        within=within,
+        environment=os.environ | GIT | importable() | temporary(run) | settings,
+    )
+
+
+def held(
+    snapshot: Snapshot, values: Mapping[str, Any], project: Path, machine_paths: tuple[str, ...]
+) -> Findings:
+    """Hold a tree that these answers emitted against every invariant."""
+    tree = replace(
+        Tree.read(project, str(values["template"])),
+        expected=frozenset(snapshot.sources(values).values()),
+        names=frozenset(snapshot.questionnaire.questions),
+        machine_paths=machine_paths,
+        foreign=foreign(values),
+        free_text=_free_text(snapshot.questionnaire, values),
+    )
+    return examine(tree)
 
 
 def foreign(values: Mapping[str, Any]) -> tuple[re.Pattern[str], ...]:

@@ -27,7 +27,7 @@ from bedplate.verify.findings import Check, Findings, Status
 from bedplate.verify.invariants import FOR_ANY_PROJECT, Tree, hold, verdict
 from bedplate.verify.levels import Level, LevelResult, RowResult
 from bedplate.verify.processes import Cancelled
-from bedplate.verify.rendering import Emission, emit
+from bedplate.verify.rendering import Emission, batches, emit
 from bedplate.verify.rows import Row, default_rows, settled
 from bedplate.verify.run import Docker, Run
 from bedplate.verify.snapshot import Snapshot, copy_project
@@ -124,7 +124,9 @@ class Verification:
             MissingTool: when a base image can be had in no way.
         """
         self.snapshot  # noqa: B018 (taken here once, and not by several threads)
-        emitted = self._in_threads(rows, self._emit)
+        first = tuple({row.domain: row for row in reversed(rows)}.values())  # of each domain
+        emitting = self._in_threads(batches(rows, self.settings.jobs), lambda batch: self._emit(batch, first))
+        emitted = [pair for pairs in emitting for pair in pairs]
         subjects = [_subject(emission) for emission, rendered in emitted if rendered.findings.passed]
         if upto is not Level.RENDER:
             self.engine.prepare(subjects, self._observer.announce)
@@ -170,11 +172,15 @@ class Verification:
             return Findings((Check(name, Status.FAILED, f"a path can't be rendered: {error}"),))
         return Findings((verdict(name, unused),))
 
-    def _emit(self, row: Row) -> tuple[Emission, LevelResult]:
-        self._observer.started(row, Level.RENDER)
-        started = time.monotonic()
-        emission = emit(self.run, self.snapshot, row)
-        return emission, self._told(row, Level.RENDER, emission.findings, time.monotonic() - started)
+    def _emit(self, rows: Sequence[Row], updated: Iterable[Row]) -> list[tuple[Emission, LevelResult]]:
+        """Emit a batch of rows, and update those of them that are to be updated."""
+        for row in rows:
+            self._observer.started(row, Level.RENDER)
+        emissions = emit(self.run, self.snapshot, rows, updated)
+        return [
+            (emission, self._told(emission.row, Level.RENDER, emission.findings, emission.seconds))
+            for emission in emissions
+        ]
 
     def _deepen(self, emission: Emission, rendered: LevelResult, upto: Level) -> RowResult:
         """Work off the levels below render; after one that failed, the others are skipped."""
