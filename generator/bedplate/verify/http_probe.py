@@ -44,7 +44,7 @@ _GO_PLACES: Final[Mapping[str, str]] = {
 }
 _RUST_PLACES: Final[Mapping[str, str]] = {
     "image": "Dockerfile",
-    "start": "src/main.rs and src/config.rs",
+    "start": "src/main.rs and src/config",
     "version": "src/admin.rs and the build arguments of the Dockerfile",
     "log": "src/telemetry.rs",
     "log level": "src/admin.rs and src/telemetry.rs",

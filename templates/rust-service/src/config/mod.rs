@@ -1,0 +1,270 @@
+//! Settings: the embedded `config/default.toml`, overlaid with the file that `--config` names.
+
+mod duration;
+mod network;
+mod overlay;
+mod rules;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+pub use self::network::Network;
+use self::overlay::{misfits, overlay};
+
+const DEFAULT: &str = include_str!("../../config/default.toml");
+
+/// All settings; `config/default.toml` says what each is for.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub name: String,
+    pub listen: SocketAddr,
+    pub workers: usize,
+    pub log_level: LogLevel,
+    pub access_log: AccessLog,
+    pub trusted_proxies: Vec<Network>,
+    pub preserve_host: bool,
+    pub admin: Admin,
+    pub limits: Limits,
+    pub timeouts: Timeouts,
+    pub upstream: Upstream,
+    pub outlier: Outlier,
+    pub retry: Retry,
+    pub drain: Drain,
+    #[serde(default, rename = "route")]
+    pub routes: Vec<Route>,
+    #[serde(default, rename = "cluster")]
+    pub clusters: BTreeMap<String, Cluster>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessLog {
+    Off,
+    Errors,
+    All,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    pub listen: SocketAddr,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub connections: usize,
+    pub in_flight: usize,
+    pub header_bytes: usize,
+    pub headers: usize,
+    pub body_bytes: u64,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    #[serde(with = "duration")]
+    pub header_read: Duration,
+    #[serde(with = "duration")]
+    pub client_idle: Duration,
+    #[serde(with = "duration")]
+    pub body_progress: Duration,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    #[serde(with = "duration")]
+    pub connect: Duration,
+    #[serde(with = "duration")]
+    pub response: Duration,
+    #[serde(with = "duration")]
+    pub idle: Duration,
+    pub max_idle: usize,
+    pub max_in_flight: usize,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outlier {
+    pub failures: u32,
+    #[serde(with = "duration")]
+    pub ejection: Duration,
+    #[serde(with = "duration")]
+    pub max_ejection: Duration,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    pub share: f64,
+    pub per_second: u32,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drain {
+    #[serde(with = "duration")]
+    pub delay: Duration,
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Route {
+    pub host: Option<String>,
+    pub path_prefix: String,
+    pub cluster: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cluster {
+    pub endpoints: Vec<String>,
+    pub balance: Balance,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    #[default]
+    P2cEwma,
+    LeastRequest,
+    RoundRobin,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("invalid configuration: {}", problems.join("; "))]
+pub struct Invalid {
+    pub problems: Vec<String>,
+}
+
+impl Config {
+    /// The defaults, overlaid with a file when there is one.
+    pub fn load(path: Option<&Path>) -> Result<Self, Invalid> {
+        let Some(path) = path else {
+            return Self::parse("");
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| invalid(format!("{}: {error}", path.display())))?;
+        Self::parse(&text)
+    }
+
+    /// The defaults, overlaid with `text`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let own: Table = text.parse().map_err(invalid)?;
+        let defaults: Table = DEFAULT.parse().map_err(invalid)?;
+        let config: Self = overlay(defaults.clone(), own.clone())
+            .try_into()
+            .map_err(|error| misfits(&defaults, &own, &error))?;
+        let problems = config.problems();
+        if problems.is_empty() { Ok(config) } else { Err(Invalid { problems }) }
+    }
+
+    /// With nothing to forward to, the built-in upstreams answer.
+    pub fn wants_demo(&self) -> bool {
+        self.routes.is_empty() && self.clusters.is_empty()
+    }
+}
+
+fn invalid(problem: impl fmt::Display) -> Invalid {
+    Invalid { problems: vec![problem.to_string().trim_end().to_owned()] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_hold_without_a_file() {
+        let config = Config::parse("").unwrap();
+        assert_eq!(config.limits.in_flight, 10_000);
+        assert_eq!(config.upstream.idle, Duration::from_secs(4));
+        assert!(config.wants_demo());
+    }
+
+    #[test]
+    fn a_file_replaces_what_it_names() {
+        let config = Config::parse("drain.delay = \"250ms\"\n").unwrap();
+        assert_eq!(config.drain.delay, Duration::from_millis(250));
+        assert_eq!(config.upstream.connect, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn the_files_of_this_project_are_valid() {
+        let example = Config::parse(include_str!("../../config/example.toml")).unwrap();
+        assert_eq!(example.routes.len(), 2);
+        assert_eq!(example.clusters["api"].balance, Balance::LeastRequest);
+        let container = Config::parse(include_str!("../../config/container.toml")).unwrap();
+        assert!(container.listen.ip().is_unspecified() && container.wants_demo());
+    }
+
+    #[test]
+    fn every_setting_that_does_not_fit_is_named() {
+        let text = r#"
+            nmae = "x"
+            listen = "nowhere"
+            trusted_proxies = ["10.0.0.0/33"]
+            limits.bodi_bytes = 1
+            drain.delay = "soon"
+            route = [{ path = "/" }]
+        "#;
+        let problems = Config::parse(text).unwrap_err().problems.join("\n");
+        for name in ["nmae", "listen", "trusted_proxies", "bodi_bytes", "drain.delay", "route.path"]
+        {
+            assert!(problems.contains(name), "{name} is not in:\n{problems}");
+        }
+    }
+
+    #[test]
+    fn every_rule_that_is_broken_is_named() {
+        let text = r#"
+            name = "two words"
+            limits = { connections = 0, header_bytes = 100 }
+            upstream.connect = "0s"
+            retry.share = 2.0
+            route = [{ path_prefix = "api", cluster = "nowhere" }]
+            cluster = { nobody = { endpoints = [] }, odd = { endpoints = ["host"] } }
+        "#;
+        let problems = Config::parse(text).unwrap_err().problems;
+        let expected = [
+            "name must be a token of HTTP: letters, digits and some punctuation",
+            "limits.connections must be at least 1",
+            "limits.header_bytes must be at least 8192",
+            "upstream.connect must be above 0s",
+            "retry.share must be from 0 to 1",
+            "route: path_prefix \"api\" must begin with /",
+            "route \"api\": there is no cluster \"nowhere\"",
+            "cluster.nobody has no endpoints",
+            "cluster.odd: \"host\" is not host:port",
+        ];
+        assert_eq!(problems, expected);
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_again() {
+        let example = Config::parse(include_str!("../../config/example.toml")).unwrap();
+        let shown = serde_json::to_value(&example).unwrap();
+        let again: Config = serde_json::from_value(shown.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&again).unwrap(), shown);
+    }
+}

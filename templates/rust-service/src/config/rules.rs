@@ -1,0 +1,85 @@
+//! What settings must hold to, beyond their types.
+
+use std::net::SocketAddr;
+
+use super::{Config, Route};
+
+impl Config {
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut rule = |holds: bool, text: &str| {
+            if !holds {
+                problems.push(text.to_owned());
+            }
+        };
+        rule(
+            !self.name.is_empty() && self.name.bytes().all(is_token),
+            "name must be a token of HTTP: letters, digits and some punctuation",
+        );
+        for (name, value, least) in [
+            ("limits.connections", self.limits.connections, 1),
+            ("limits.in_flight", self.limits.in_flight, 1),
+            // The least that hyper takes.
+            ("limits.header_bytes", self.limits.header_bytes, 8_192),
+            ("limits.headers", self.limits.headers, 1),
+            ("upstream.max_in_flight", self.upstream.max_in_flight, 1),
+            ("outlier.failures", self.outlier.failures as usize, 1),
+        ] {
+            rule(value >= least, &format!("{name} must be at least {least}"));
+        }
+        for (name, value) in [
+            ("timeouts.header_read", self.timeouts.header_read),
+            ("timeouts.client_idle", self.timeouts.client_idle),
+            ("timeouts.body_progress", self.timeouts.body_progress),
+            ("upstream.connect", self.upstream.connect),
+            ("upstream.response", self.upstream.response),
+            ("upstream.idle", self.upstream.idle),
+            ("outlier.ejection", self.outlier.ejection),
+            ("drain.timeout", self.drain.timeout),
+        ] {
+            rule(!value.is_zero(), &format!("{name} must be above 0s"));
+        }
+        rule(
+            self.outlier.max_ejection >= self.outlier.ejection,
+            "outlier.max_ejection must be at least outlier.ejection",
+        );
+        rule((0.0..=1.0).contains(&self.retry.share), "retry.share must be from 0 to 1");
+        problems.extend(self.routes.iter().flat_map(|route| self.misrouted(route)));
+        for (name, cluster) in &self.clusters {
+            if cluster.endpoints.is_empty() {
+                problems.push(format!("cluster.{name} has no endpoints"));
+            }
+            let wrong = cluster.endpoints.iter().filter(|text| !is_endpoint(text));
+            problems.extend(wrong.map(|text| format!("cluster.{name}: {text:?} is not host:port")));
+        }
+        problems
+    }
+
+    fn misrouted(&self, route: &Route) -> Vec<String> {
+        let Route { path_prefix, cluster, .. } = route;
+        let mut problems = Vec::new();
+        if !path_prefix.starts_with('/') {
+            problems.push(format!("route: path_prefix {path_prefix:?} must begin with /"));
+        }
+        if !self.clusters.contains_key(cluster) {
+            problems.push(format!("route {path_prefix:?}: there is no cluster {cluster:?}"));
+        }
+        problems
+    }
+}
+
+/// tchar of RFC 9110 section 5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn is_endpoint(text: &str) -> bool {
+    if text.parse::<SocketAddr>().is_ok() {
+        return true;
+    }
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !host.is_empty() && host.bytes().all(is_host) && port.parse::<u16>().is_ok()
+}
