@@ -20,10 +20,11 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::task::spawn_local;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::config::Config;
-use crate::shutdown::{Phase, Phases};
+use crate::listener;
+use crate::shutdown::Phases;
 use crate::stats::Metrics;
 use crate::telemetry::Level;
 
@@ -69,10 +70,8 @@ impl Admin {
         let admin = Arc::new(self);
         let serve = async {
             loop {
-                match listener.accept().await {
-                    Ok((stream, _)) => drop(spawn_local(Arc::clone(&admin).converse(stream))),
-                    Err(_) => sleep(Duration::from_millis(100)).await,
-                }
+                let (stream, _) = listener::accept(&listener, |_| ()).await;
+                spawn_local(Arc::clone(&admin).converse(stream));
             }
         };
         tokio::select! {
@@ -113,7 +112,7 @@ impl Admin {
     fn show(&self, path: &str) -> Response<Full<Bytes>> {
         match path {
             "/livez" => reply(StatusCode::OK, TEXT, "ok\n"),
-            "/readyz" if self.phases.now() == Phase::Running => reply(StatusCode::OK, TEXT, "ok\n"),
+            "/readyz" if self.phases.is_running() => reply(StatusCode::OK, TEXT, "ok\n"),
             "/readyz" => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
             "/metrics" => {
                 let mut text = String::new();

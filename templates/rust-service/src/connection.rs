@@ -17,15 +17,58 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::config::Timeouts;
 
 /// What the socket and the request that is under way on it tell each other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Exchange {
-    /// Something was read: the client has begun its first request.
-    pub begun: AtomicBool,
+    /// The client has connected or begun a head, and owes the rest of it.
+    awaited: AtomicBool,
     /// A request was read and its answer is not written yet.
-    pub busy: AtomicBool,
+    busy: AtomicBool,
     /// The answer can't be completed: the client must not take it for whole.
-    pub broken: AtomicBool,
+    broken: AtomicBool,
 }
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self {
+            awaited: AtomicBool::new(true),
+            busy: AtomicBool::default(),
+            broken: AtomicBool::default(),
+        }
+    }
+}
+
+impl Exchange {
+    /// A head was read, or another protocol begins.
+    pub fn begin(&self) {
+        self.awaited.store(false, Relaxed);
+        self.busy.store(true, Relaxed);
+    }
+
+    /// Nothing is left to be said about the last request.
+    pub fn end(&self) {
+        self.busy.store(false, Relaxed);
+    }
+
+    pub fn break_off(&self) {
+        self.broken.store(true, Relaxed);
+    }
+
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Relaxed)
+    }
+
+    pub fn is_awaited(&self) -> bool {
+        self.awaited.load(Relaxed)
+    }
+
+    fn is_busy(&self) -> bool {
+        self.busy.load(Relaxed)
+    }
+}
+
+/// For a client that has begun a head.
+const TOO_LATE: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 pub struct ClientIo {
     stream: TcpStream,
@@ -33,20 +76,11 @@ pub struct ClientIo {
     header_read: Duration,
     client_idle: Duration,
     body_progress: Duration,
-    waiting: Waiting,
+    /// Nothing has come since the connection was made or the last answer written.
+    silent: bool,
     deadline: Instant,
     alarm: Pin<Box<Sleep>>,
     stalled: Option<Pin<Box<Sleep>>>,
-}
-
-#[derive(PartialEq)]
-enum Waiting {
-    /// For the rest of a head.
-    Head,
-    /// For the first byte of the next one.
-    Idle,
-    /// For nothing: a request is under way.
-    Nothing,
 }
 
 impl ClientIo {
@@ -58,15 +92,14 @@ impl ClientIo {
             header_read: timeouts.header_read,
             client_idle: timeouts.client_idle,
             body_progress: timeouts.body_progress,
-            waiting: Waiting::Head,
+            silent: true,
             deadline,
             alarm: Box::pin(sleep_until(deadline)),
             stalled: None,
         }
     }
 
-    fn wait_for(&mut self, what: Waiting, time: Duration) {
-        self.waiting = what;
+    fn expect_within(&mut self, time: Duration) {
         self.deadline = Instant::now() + time;
         // Only when it would ring too late: an early alarm looks at the deadline again.
         if self.deadline < self.alarm.deadline() {
@@ -74,9 +107,22 @@ impl ClientIo {
         }
     }
 
+    /// Ends a silence that lasts too long.
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.silent && !self.exchange.is_awaited() {
+            self.silent = true;
+            self.expect_within(self.client_idle);
+        }
+        self.poll_alarm(context)
+    }
+
     fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.alarm.as_mut().poll(context).is_ready() {
             if Instant::now() >= self.deadline {
+                if !self.silent {
+                    // While a head is awaited everything before is written. It is a courtesy.
+                    let _ = self.stream.try_write(TOO_LATE);
+                }
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             let deadline = self.deadline;
@@ -110,21 +156,17 @@ impl AsyncRead for ClientIo {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_read(context, buffer);
-        if this.exchange.busy.load(Relaxed) {
-            this.waiting = Waiting::Nothing;
+        if this.exchange.is_busy() {
             return outcome;
         }
         if outcome.is_ready() {
-            this.exchange.begun.store(true, Relaxed);
-            if this.waiting != Waiting::Head {
-                this.wait_for(Waiting::Head, this.header_read);
+            this.silent = false;
+            if !this.exchange.awaited.swap(true, Relaxed) {
+                this.expect_within(this.header_read);
             }
             return outcome;
         }
-        if this.waiting == Waiting::Nothing {
-            this.wait_for(Waiting::Idle, this.client_idle);
-        }
-        this.poll_alarm(context)
+        this.poll_silence(context)
     }
 }
 
@@ -154,7 +196,13 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.stream).poll_flush(context);
+        if outcome.is_ready() && !this.exchange.is_busy() {
+            // hyper does not read again until something comes: the alarm makes it.
+            let _ = this.poll_silence(context);
+        }
+        outcome
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -164,7 +212,7 @@ impl AsyncWrite for ClientIo {
 
 impl Drop for ClientIo {
     fn drop(&mut self) {
-        if self.exchange.broken.load(Relaxed) {
+        if self.exchange.is_busy() || self.exchange.is_broken() {
             // A reset, where closing would look like the end of an answer without a length. If the
             // kernel refuses, the connection is gone already.
             let _ = self.stream.set_zero_linger();

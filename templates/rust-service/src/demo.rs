@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::spawn_local;
 
 use crate::config::{Cluster, Config, Route};
+use crate::listener;
 use crate::shutdown::Phases;
 
 const UPSTREAMS: usize = 2;
@@ -52,7 +53,8 @@ pub fn start(config: &mut Config, phases: &Phases) -> std::io::Result<()> {
 }
 
 async fn serve(listener: TcpListener, number: usize) {
-    while let Ok((stream, _)) = listener.accept().await {
+    loop {
+        let (stream, _) = listener::accept(&listener, |_| ()).await;
         let service =
             service_fn(move |request| async move { Ok::<_, Infallible>(echo(request, number)) });
         spawn_local(http1::Builder::new().serve_connection(TokioIo::new(stream), service));

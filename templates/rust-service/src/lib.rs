@@ -1,7 +1,7 @@
 //! A gateway for HTTP/1.1 that balances over upstreams.
 //!
-//! One thread per core serves requests, each with a runtime ([`runtime`]), a listener on the same port
-//! and connections to upstreams ([`pool`]) of its own. Nothing is shared on the way of a request but
+//! One thread per core serves requests, each with a runtime ([`runtime`]), a [`listener`] on the same
+//! port and connections to upstreams ([`pool`]) of its own. Nothing is shared on the way of a request but
 //! settings that are read and counters that one thread writes ([`stats`]).
 //!
 //! [`gateway`] is that way: [`gateway::policy`] says what is refused, [`gateway::headers`] what is
@@ -18,6 +18,7 @@ pub mod config;
 pub mod connection;
 pub mod demo;
 pub mod gateway;
+pub mod listener;
 pub mod pool;
 pub mod runtime;
 pub mod service;

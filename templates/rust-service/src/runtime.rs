@@ -6,14 +6,13 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use socket2::{Domain, Socket, Type};
+use socket2::Socket;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{spawn_local, yield_now};
@@ -22,50 +21,14 @@ use tokio::time::{sleep, timeout};
 use crate::config::Config;
 use crate::connection::ClientIo;
 use crate::gateway::{Client, Gateway};
+use crate::listener;
 use crate::shutdown::{Phases, Work};
 use crate::stats::{Gauge, Stats, count};
 
-/// What the kernel queues for a listener. Linux caps it at net.core.somaxconn.
-const BACKLOG: i32 = 1_024;
 /// How often idle connections to upstreams are looked at.
 const REAP_EVERY: Duration = Duration::from_secs(1);
-/// The first and the longest pause after accept found no descriptor or no memory.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
-/// How long a client that was accepted as the listener closed may take to begin its request.
-const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// `EX_SOFTWARE` of sysexits.h: a thread is gone that must not be.
 const EXIT_WORKER_LOST: i32 = 70;
-
-/// A listener for each worker, all on the same port.
-pub fn bind(address: SocketAddr, workers: usize, takeover: bool) -> io::Result<Vec<Socket>> {
-    if !takeover {
-        // With SO_REUSEPORT a second process would take half of the connections in silence.
-        socket(address)?.bind(&address.into())?;
-    }
-    let mut sockets = Vec::with_capacity(workers);
-    let mut address = address;
-    for _ in 0..workers {
-        let socket = socket(address)?;
-        socket.set_reuse_port(true)?;
-        socket.bind(&address.into())?;
-        // Port 0 has become one that was free.
-        address = socket.local_addr()?.as_socket().unwrap_or(address);
-        sockets.push(socket);
-    }
-    for socket in &sockets {
-        socket.listen(BACKLOG)?;
-    }
-    Ok(sockets)
-}
-
-fn socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    // Linux hands it down to the connections that are accepted.
-    socket.set_tcp_nodelay(true)?;
-    Ok(socket)
-}
 
 pub struct Worker {
     pub index: usize,
@@ -122,13 +85,10 @@ impl Worker {
                 }
             }
         };
-        // Clients whose connection was made believe that they are served.
-        let listener = listener.into_std()?;
-        while let Ok((stream, peer)) = listener.accept() {
-            stream.set_nonblocking(true)?;
-            acceptor.serve(TcpStream::from_std(stream)?, peer, None, work.clone());
+        for (stream, peer) in listener::take_queued(listener) {
+            acceptor.serve(stream, peer, None, work.clone());
         }
-        drop((listener, work));
+        drop(work);
         let aborted = match timeout(left, ended.wait()).await {
             Ok(()) => 0,
             Err(_) => ended.pending(),
@@ -152,23 +112,12 @@ impl Acceptor {
         &self,
         listener: &TcpListener,
     ) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-        let mut pause = BACKOFF.0;
-        loop {
-            let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else {
-                std::future::pending().await
-            };
-            match listener.accept().await {
-                Ok((stream, peer)) => return (stream, peer, permit),
-                Err(error) => {
-                    count(&self.stats.accept_errors);
-                    if is_exhausted(&error) {
-                        tracing::error!(%error, "can't accept connections");
-                        sleep(pause).await;
-                        pause = BACKOFF.1.min(pause * 2);
-                    }
-                }
-            }
-        }
+        let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else {
+            std::future::pending().await
+        };
+        let failed = |_: &io::Error| count(&self.stats.accept_errors);
+        let (stream, peer) = listener::accept(listener, failed).await;
+        (stream, peer, permit)
     }
 
     fn serve(
@@ -189,9 +138,10 @@ impl Acceptor {
         let gateway = Rc::clone(&self.gateway);
         let (stats, phases) = (Arc::clone(&self.stats), self.phases.clone());
         spawn_local(async move {
-            let outcome = converse(gateway, stream, client, phases).await;
-            if outcome.is_err_and(|error| error.is_parse()) {
-                count(&stats.refused_by_parser);
+            match converse(gateway, stream, client, phases).await {
+                Err(error) if error.is_parse() => count(&stats.refused_by_parser),
+                Err(error) if is_late(&error) => count(&stats.clients_timed_out),
+                _ => {}
             }
         });
     }
@@ -208,8 +158,10 @@ async fn converse(
     let exchange = Arc::clone(&client.exchange);
     let io = ClientIo::new(stream, &config.timeouts, Arc::clone(&exchange));
     let client = Rc::new(client);
-    let service =
-        service_fn(move |request| Rc::clone(&gateway).respond(request, Rc::clone(&client)));
+    let service = service_fn(move |request| {
+        client.exchange.begin();
+        Rc::clone(&gateway).respond(request, Rc::clone(&client))
+    });
     let connection = builder(&config).serve_connection(TokioIo::new(io), service).with_upgrades();
     let mut connection = pin!(connection);
     let closing = async {
@@ -223,10 +175,10 @@ async fn converse(
         outcome = &mut connection => return outcome,
         left = closing => left,
     };
-    // hyper closes at once where nothing was read yet, but the request may be on its way. Its answer
-    // ends the connection.
-    if !exchange.begun.load(Relaxed)
-        && let Ok(outcome) = timeout(FIRST_REQUEST.min(left / 2), &mut connection).await
+    // An idle connection ends here. A client that has just connected or begun a head believes that it is
+    // served, where hyper would close: its answer ends the connection, or the time for a head does.
+    if exchange.is_awaited()
+        && let Ok(outcome) = timeout(left / 2, &mut connection).await
     {
         return outcome;
     }
@@ -259,11 +211,10 @@ async fn reap(gateway: Rc<Gateway>) {
     }
 }
 
-/// Whether accepting again at once would only spin.
-fn is_exhausted(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-    Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno))
+/// Whether `ClientIo` has ended it.
+fn is_late(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    cause.is_some_and(|cause: &io::Error| cause.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Ends the process when a worker does not get to its end: connections to its listener would wait for

@@ -10,7 +10,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::access_log::AccessLog;
@@ -18,8 +17,9 @@ use crate::admin::Admin;
 use crate::config::Config;
 use crate::demo;
 use crate::gateway::Gateway;
-use crate::runtime::{self, Worker};
-use crate::shutdown::{Ended, Phase, Phases, Work};
+use crate::listener;
+use crate::runtime::Worker;
+use crate::shutdown::{Ended, Phase, Switch, Work};
 use crate::stats::Metrics;
 use crate::telemetry::Level;
 
@@ -29,7 +29,7 @@ pub struct Service {
     pub admin: SocketAddr,
     pub metrics: Metrics,
     settings: Arc<ArcSwap<Config>>,
-    phase: watch::Sender<Phase>,
+    switch: Switch,
     workers: Vec<JoinHandle<usize>>,
     ended: Ended,
     log_thread: JoinHandle<()>,
@@ -44,7 +44,7 @@ impl Service {
         panics: Arc<AtomicU64>,
         takeover: bool,
     ) -> io::Result<Self> {
-        let (phase, phases) = Phases::new();
+        let (switch, phases) = Switch::new();
         let admin_listener = TcpListener::bind(config.admin.listen)
             .map_err(|error| at("admin.listen", config.admin.listen, &error))?;
         admin_listener.set_nonblocking(true)?;
@@ -52,7 +52,7 @@ impl Service {
             0 => std::thread::available_parallelism()?.get(),
             count => count,
         };
-        let listeners = runtime::bind(config.listen, count, takeover)
+        let listeners = listener::bind(config.listen, count, takeover)
             .map_err(|error| at("listen", config.listen, &error))?;
         let address = listeners.first().map(socket2::Socket::local_addr).transpose()?;
         let address = address.and_then(|address| address.as_socket()).unwrap_or(config.listen);
@@ -99,7 +99,7 @@ impl Service {
             admin,
             metrics,
             settings,
-            phase,
+            switch,
             workers,
             ended,
             log_thread,
@@ -120,10 +120,10 @@ impl Service {
 
     /// Ends the service without losing a request: the number of connections that had to be aborted.
     pub async fn drain(mut self, delay: Duration, left: Duration) -> io::Result<usize> {
-        self.phase.send_replace(Phase::Draining);
+        self.switch.turn_to(Phase::Draining);
         tracing::info!(?delay, "draining: not ready any more");
         sleep(delay).await;
-        self.phase.send_replace(Phase::Closing(left));
+        self.switch.turn_to(Phase::Closing(left));
         tracing::info!(timeout = ?left, "draining: listeners close");
         self.ended.wait().await;
         let mut aborted = 0;
@@ -131,7 +131,7 @@ impl Service {
             aborted += joined(worker)?;
         }
         joined(self.log_thread)?;
-        self.phase.send_replace(Phase::Stopped);
+        self.switch.turn_to(Phase::Stopped);
         joined(self.admin_thread)??;
         Ok(aborted)
     }

@@ -1,5 +1,7 @@
 //! The phases of a process, told to every thread, and what is waited for before the last.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -15,24 +17,44 @@ pub enum Phase {
     Stopped,
 }
 
+/// Takes the process from one phase to the next.
+pub struct Switch {
+    phase: watch::Sender<Phase>,
+    running: Arc<AtomicBool>,
+}
+
 /// What one thread knows of the phase.
 #[derive(Clone, Debug)]
-pub struct Phases(watch::Receiver<Phase>);
+pub struct Phases {
+    phase: watch::Receiver<Phase>,
+    running: Arc<AtomicBool>,
+}
 
-impl Phases {
-    pub fn new() -> (watch::Sender<Phase>, Self) {
+impl Switch {
+    pub fn new() -> (Self, Phases) {
         let (sender, receiver) = watch::channel(Phase::Running);
-        (sender, Self(receiver))
+        let running = Arc::new(AtomicBool::new(true));
+        let phases = Phases { phase: receiver, running: Arc::clone(&running) };
+        (Self { phase: sender, running }, phases)
     }
 
-    pub fn now(&self) -> Phase {
-        *self.0.borrow()
+    /// To another phase than the first.
+    pub fn turn_to(&self, phase: Phase) {
+        self.running.store(false, Ordering::SeqCst);
+        self.phase.send_replace(phase);
+    }
+}
+
+impl Phases {
+    /// Asked for each request, so it takes no lock.
+    pub fn is_running(&self) -> bool {
+        self.running.load(Ordering::SeqCst)
     }
 
     /// Waits until listeners close; returns the time that is left then.
     pub async fn closing(&mut self) -> Duration {
         let closing = |phase: &Phase| matches!(phase, Phase::Closing(_) | Phase::Stopped);
-        match self.0.wait_for(closing).await.as_deref() {
+        match self.phase.wait_for(closing).await.as_deref() {
             Ok(Phase::Closing(timeout)) => *timeout,
             _ => Duration::ZERO,
         }
@@ -41,7 +63,7 @@ impl Phases {
     /// Waits for the very end.
     pub async fn stopped(&mut self) {
         // The sender gone is an end as well.
-        let _ = self.0.wait_for(|phase| *phase == Phase::Stopped).await;
+        let _ = self.phase.wait_for(|phase| *phase == Phase::Stopped).await;
     }
 }
 

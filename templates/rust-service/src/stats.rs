@@ -1,6 +1,7 @@
 //! Counters: one set for each worker, written by it alone and summed when they are scraped.
 
 use std::fmt;
+use std::mem::discriminant;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub struct Stats {
     pub accepted: AtomicU64,
     pub accept_errors: AtomicU64,
     pub refused_by_parser: AtomicU64,
+    pub clients_timed_out: AtomicU64,
     pub upstream_connects: AtomicU64,
     pub retries: AtomicU64,
     pub ejections: AtomicU64,
@@ -50,6 +52,7 @@ impl Default for Stats {
             accepted: AtomicU64::default(),
             accept_errors: AtomicU64::default(),
             refused_by_parser: AtomicU64::default(),
+            clients_timed_out: AtomicU64::default(),
             upstream_connects: AtomicU64::default(),
             retries: AtomicU64::default(),
             ejections: AtomicU64::default(),
@@ -67,6 +70,10 @@ pub fn count(counter: &AtomicU64) {
     counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
 }
 
+fn add(gauge: &AtomicI64, change: i64) {
+    gauge.store(gauge.load(Relaxed).wrapping_add(change), Relaxed);
+}
+
 /// Where a gauge is among the counters.
 type Level = fn(&Stats) -> &AtomicI64;
 
@@ -79,7 +86,7 @@ pub struct Gauge {
 
 impl Gauge {
     pub fn new(stats: &Arc<Stats>, of: Level) -> Self {
-        of(stats).fetch_add(1, Relaxed);
+        add(of(stats), 1);
         let stats = Arc::clone(stats);
         Self { stats, of }
     }
@@ -87,7 +94,7 @@ impl Gauge {
 
 impl Drop for Gauge {
     fn drop(&mut self) {
-        (self.of)(&self.stats).fetch_sub(1, Relaxed);
+        add((self.of)(&self.stats), -1);
     }
 }
 
@@ -103,7 +110,8 @@ impl Stats {
     }
 
     pub fn failed(&self, failure: Failure) {
-        let index = Failure::ALL.iter().position(|other| *other == failure);
+        let cause = discriminant(&failure);
+        let index = Failure::ALL.iter().position(|other| discriminant(other) == cause);
         let counter = index.and_then(|index| self.errors.get(index));
         counter.into_iter().for_each(count);
     }
@@ -188,7 +196,7 @@ impl Collector for Metrics {
         self.encode_requests(&mut encoder)?;
         self.encode_errors(&mut encoder)?;
         self.encode_durations(&mut encoder)?;
-        let counters: [(&str, &str, u64); 8] = [
+        let counters: [(&str, &str, u64); 9] = [
             ("connections_accepted", "Connections of clients", self.sum(|stats| &stats.accepted)),
             (
                 "accept_errors",
@@ -199,6 +207,11 @@ impl Collector for Metrics {
                 "refused_by_parser",
                 "Connections that ended with what is no request",
                 self.sum(|stats| &stats.refused_by_parser),
+            ),
+            (
+                "clients_timed_out",
+                "Connections that ended because a head or an answer was not passed in time",
+                self.sum(|stats| &stats.clients_timed_out),
             ),
             (
                 "upstream_connects",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use support::{Client, OK, Reply, Upstream, block_on, get, start_before, until};
+use support::{Answer, Client, OK, Reply, Service, Upstream, block_on, get, start_before, until};
 
 const CLIENTS: usize = 200;
 const GET: &str = "GET / HTTP/1.1\r\nhost: test\r\n\r\n";
@@ -106,6 +106,19 @@ fn work_that_does_not_end_is_aborted_and_counted() {
 }
 
 #[test]
+fn an_answer_that_is_aborted_does_not_look_complete() {
+    let upstream = Upstream::start(|_| Reply::Echo("HTTP/1.1 200 OK\r\n\r\nhello".to_owned()));
+    let service = start_before(&[&upstream], "");
+    let mut client = Client::connect(service.address);
+    // Such a client takes the end of the connection for the end of the answer.
+    client.send("GET / HTTP/1.0\r\nhost: test\r\n\r\n");
+    assert_eq!(client.answer().unwrap().status, 200);
+    let aborted = block_on(service.drain(Duration::ZERO, Duration::from_millis(200)));
+    assert_eq!(aborted.unwrap(), 1);
+    assert_eq!(client.rest().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[test]
 fn idle_connections_do_not_hold_it_up() {
     let upstream = Upstream::ok();
     let service = start_before(&[&upstream], "");
@@ -117,20 +130,32 @@ fn idle_connections_do_not_hold_it_up() {
     assert_eq!(client.rest().unwrap(), b"");
 }
 
-#[test]
-fn a_first_request_that_is_on_its_way_when_the_listener_closes_is_answered() {
-    let upstream = Upstream::ok();
-    let service = start_before(&[&upstream], "");
+/// What a request comes to of which only `begun` was sent before the listener closed.
+fn ask_across(mut client: Client, begun: &'static str, service: Service) -> io::Result<Answer> {
+    client.try_send(begun)?;
     let address = service.address;
-    let mut client = Client::connect(address);
     let asked = std::thread::spawn(move || {
         until(|| TcpStream::connect(address).is_err());
-        client.send(GET);
+        client.try_send(GET.trim_start_matches(begun))?;
         client.answer()
     });
-    let aborted = block_on(service.drain(Duration::ZERO, Duration::from_secs(20)));
-    assert_eq!(aborted.unwrap(), 0);
-    assert_eq!(asked.join().unwrap().unwrap().status, 200);
+    assert_eq!(block_on(service.drain(Duration::ZERO, Duration::from_secs(20)))?, 0);
+    asked.join().map_err(|_| io::Error::other("panicked"))?
+}
+
+#[test]
+fn a_request_that_is_on_its_way_when_the_listener_closes_is_answered() {
+    let upstream = Upstream::ok();
+    for begun in ["", "GET / HT"] {
+        let service = start_before(&[&upstream], "");
+        let client = Client::connect(service.address);
+        assert_eq!(ask_across(client, begun, service).unwrap().status, 200, "after {begun:?}");
+    }
+    let service = start_before(&[&upstream], "");
+    let mut client = Client::connect(service.address);
+    client.send(GET);
+    client.answer().unwrap();
+    assert_eq!(ask_across(client, "GET / HT", service).unwrap().status, 200);
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::error::Failure;
-use super::exchange::Served;
+use super::served::Served;
 use crate::pool::Sender;
 use crate::upstream::Slot;
 
@@ -204,7 +203,7 @@ impl Body for AnswerBody {
             Some(Err(_)) => {
                 lease.sender = None;
                 if let Some(served) = &mut this.served {
-                    served.exchange.broken.store(true, Relaxed);
+                    served.client.exchange.break_off();
                 }
             }
         }

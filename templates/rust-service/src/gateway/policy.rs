@@ -8,12 +8,14 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 
 use super::error::Failure;
 use super::headers::Connection;
+use super::upgrade;
 
 /// What a request asks for, once nothing about it is ambiguous.
 #[derive(Debug)]
 pub struct Target {
     /// Without its port, as it was written.
     pub host: String,
+    /// The protocols to which the client wants to change.
     pub upgrade: Option<HeaderValue>,
 }
 
@@ -31,7 +33,7 @@ pub fn examine(parts: &Parts, connection: &Connection, own_name: &str) -> Result
     if has_passed(&parts.headers, own_name) {
         return Err(Failure::Loop);
     }
-    Ok(Target { host: without_port(host).to_owned(), upgrade: upgrade(parts, connection)? })
+    Ok(Target { host: split(host).0.to_owned(), upgrade: wanted_upgrade(parts, connection)? })
 }
 
 /// hyper takes any list of codings that ends in chunked, but undoes the chunks alone.
@@ -60,34 +62,41 @@ fn host(parts: &Parts) -> Result<&str, Failure> {
 
 /// uri-host [ ":" port ] of RFC 3986 section 3.2, without userinfo.
 fn is_host(text: &str) -> bool {
-    let name = without_port(text);
-    let port = text.get(name.len()..).unwrap_or_default();
-    let port = port.strip_prefix(':').unwrap_or(port);
-    let is_port = port.is_empty()
-        || (port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok());
+    let (name, port) = split(text);
+    let is_port = |digits: &str| {
+        digits.is_empty()
+            || (digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok())
+    };
     let is_name = match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => !name.is_empty() && is_reg_name(name.as_bytes()),
+        None => !name.is_empty() && is_reg_name(name),
     };
-    is_name && is_port
+    is_name && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
-fn is_reg_name(name: &[u8]) -> bool {
-    match name {
-        [] => true,
-        [b'%', high, low, rest @ ..] => {
-            high.is_ascii_hexdigit() && low.is_ascii_hexdigit() && is_reg_name(rest)
-        }
-        [byte, rest @ ..] => {
-            (byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte)) && is_reg_name(rest)
+fn is_reg_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    while let Some(byte) = bytes.next() {
+        let fits = if byte == b'%' {
+            let mut is_hex = || bytes.next().is_some_and(|digit| digit.is_ascii_hexdigit());
+            is_hex() && is_hex()
+        } else {
+            byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+        };
+        if !fits {
+            return false;
         }
     }
+    true
 }
 
-fn without_port(host: &str) -> &str {
-    let end =
-        if host.starts_with('[') { host.find(']').map(|end| end + 1) } else { host.find(':') };
-    end.and_then(|end| host.get(..end)).unwrap_or(host)
+/// A host, and its port with the colon before it.
+fn split(host: &str) -> (&str, &str) {
+    let end = match host.strip_prefix('[') {
+        Some(_) => host.find(']').map(|end| end + 1),
+        None => host.find(':'),
+    };
+    host.split_at_checked(end.unwrap_or(host.len())).unwrap_or((host, ""))
 }
 
 /// origin-form, absolute-form or, for OPTIONS, asterisk-form (RFC 9112 section 3.2).
@@ -121,20 +130,21 @@ fn has_passed(headers: &HeaderMap, own_name: &str) -> bool {
         .any(|name| name.eq_ignore_ascii_case(own_name))
 }
 
-/// The protocol to change to. An Upgrade field that Connection does not name is for nobody, and h2c
+/// The protocols to change to. An Upgrade field that Connection does not name is for nobody, and h2c
 /// would carry requests past all of this.
-fn upgrade(parts: &Parts, connection: &Connection) -> Result<Option<HeaderValue>, Failure> {
-    let Some(protocol) = parts.headers.get(UPGRADE).filter(|_| connection.upgrade) else {
+fn wanted_upgrade(parts: &Parts, connection: &Connection) -> Result<Option<HeaderValue>, Failure> {
+    let Some(protocols) = parts.headers.get(UPGRADE).filter(|_| connection.upgrade) else {
         return Ok(None);
     };
-    if parts.version != Version::HTTP_11 || protocol.as_bytes().eq_ignore_ascii_case(b"h2c") {
+    let mut is_h2c = upgrade::protocols(protocols).map(|name| name.eq_ignore_ascii_case("h2c"));
+    if parts.version != Version::HTTP_11 || is_h2c.any(|yes| yes) {
         return Ok(None);
     }
     let length = parts.headers.get(CONTENT_LENGTH);
     if length.is_some_and(|length| length != "0") || parts.headers.contains_key(TRANSFER_ENCODING) {
         return Err(Failure::Refused("upgrade with a body"));
     }
-    Ok(Some(protocol.clone()))
+    Ok(Some(protocols.clone()))
 }
 
 #[cfg(test)]
@@ -146,11 +156,13 @@ mod tests {
         for host in ["a", "a.b:80", "a:", "127.0.0.1:8080", "[::1]", "[2001:db8::1]:443", "a%20b"] {
             assert!(is_host(host), "{host}");
         }
-        for host in
-            ["", ":80", "a b", "u@a", "a:x", "a:99999", "a:+1", "[::1", "[x]", "a/b", "a%2", "::1"]
-        {
+        for host in [
+            "", ":80", "a b", "u@a", "a:x", "a:99999", "a:+1", "[::1", "[::1]80", "[x]", "a/b",
+            "a%2", "::1",
+        ] {
             assert!(!is_host(host), "{host}");
         }
+        assert!(is_host(&"a".repeat(1 << 20)), "as long as a head may be");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::config::{Config, Route};
-use crate::upstream::{Budget, Cluster};
+use crate::upstream::Cluster;
+use crate::upstream::budget::Budget;
 
 /// Made anew, with clusters that know nothing yet, when the settings change.
 pub struct Routes {

@@ -1,13 +1,17 @@
 //! Clusters, their endpoints, and which of them the next request goes to. Each worker has its own.
 
-use std::cell::{Cell, RefCell};
+pub mod budget;
+pub mod chance;
+
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::{Balance, Cluster as Settings, Outlier, Retry};
+use self::chance::Chance;
+use crate::config::{Balance, Cluster as Settings, Outlier};
 use crate::pool::Pool;
 
 /// After this time a measured latency counts for 1/e.
@@ -184,68 +188,6 @@ impl Drop for Slot {
     }
 }
 
-/// How many retries there may be: a share of the requests, and some in every second.
-pub struct Budget {
-    state: RefCell<(f64, Instant)>,
-    share: f64,
-    per_second: f64,
-}
-
-impl Budget {
-    /// Of one worker among `workers`.
-    pub fn new(settings: &Retry, workers: f64) -> Self {
-        let per_second = f64::from(settings.per_second) / workers;
-        Self {
-            state: RefCell::new((per_second, Instant::now())),
-            share: settings.share,
-            per_second,
-        }
-    }
-
-    /// A request has come.
-    pub fn deposit(&self) {
-        let mut state = self.state.borrow_mut();
-        // What ten seconds bring at most, so that a calm hour does not pay for a storm.
-        state.0 = (state.0 + self.share).min(10.0 * self.per_second.max(1.0));
-    }
-
-    /// Whether one may be tried again.
-    pub fn withdraw(&self) -> bool {
-        let mut state = self.state.borrow_mut();
-        let most = 10.0 * self.per_second.max(1.0);
-        let earned = state.1.elapsed().as_secs_f64() * self.per_second;
-        *state = ((state.0 + earned).min(most), Instant::now());
-        let enough = state.0 >= 1.0;
-        if enough {
-            state.0 -= 1.0;
-        }
-        enough
-    }
-}
-
-/// xorshift64* (Vigna 2016): which endpoint it is need not be a secret.
-pub struct Chance(Cell<u64>);
-
-impl Chance {
-    pub fn new(seed: u64) -> Self {
-        Self(Cell::new(seed.max(1)))
-    }
-
-    pub fn next(&self) -> u64 {
-        let mut state = self.0.get();
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        self.0.set(state);
-        state.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&self, count: usize) -> usize {
-        let number = (self.next() >> 32) as usize;
-        number % count.max(1)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -342,21 +284,5 @@ mod tests {
             (0..4).for_each(|_| assert!(!cluster.failed(endpoint, &outlier())));
             endpoint.answered(Duration::from_millis(1));
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn retries_stay_within_their_budget() {
-        let budget = Budget::new(&Retry { share: 0.2, per_second: 10 }, 1.0);
-        let spend = |budget: &Budget| {
-            std::iter::repeat_with(|| budget.withdraw())
-                .take(1_000)
-                .filter(|enough| *enough)
-                .count()
-        };
-        assert_eq!(spend(&budget), 10);
-        (0..100).for_each(|_| budget.deposit());
-        assert!((19..=20).contains(&spend(&budget)));
-        tokio::time::advance(Duration::from_hours(1)).await;
-        assert_eq!(spend(&budget), 100);
     }
 }

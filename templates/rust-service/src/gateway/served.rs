@@ -1,0 +1,30 @@
+//! One request and its answer, from the head of the one to the end of the other.
+
+use std::rc::Rc;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::{Client, Gateway};
+use crate::access_log::Entry;
+use crate::stats::Gauge;
+
+/// Counted and logged when it is dropped.
+pub struct Served {
+    pub gateway: Rc<Gateway>,
+    pub client: Rc<Client>,
+    pub entry: Entry,
+    pub status: StatusCode,
+    pub began: Instant,
+    pub in_flight: Gauge,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let took = self.began.elapsed();
+        let Gateway { stats, log, .. } = &*self.gateway;
+        stats.answered(self.status, took);
+        log.write(&self.entry, self.status, self.client.exchange.is_broken(), took, stats);
+        self.client.exchange.end();
+    }
+}
