@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use std::{env, fs, process};
+use std::{env, fs, mem, process};
 
 use app::wire::{Decoder, LONGEST};
 use xtask::image::Image;
@@ -72,6 +72,8 @@ pub struct Qemu {
     frames: Receiver<Result<Message, String>>,
     said: Option<JoinHandle<String>>,
     monitor: PathBuf,
+    /// Whether a reset may have cut a frame off.
+    cut: bool,
 }
 
 impl Qemu {
@@ -131,7 +133,7 @@ impl Qemu {
             let _ = errors.read_to_end(&mut said);
             String::from_utf8_lossy(&said).into_owned()
         });
-        Self { child, link, frames, said: Some(said), monitor }
+        Self { child, link, frames, said: Some(said), monitor, cut: false }
     }
 
     /// Sends a command.
@@ -166,6 +168,7 @@ impl Qemu {
     pub fn next_message(&mut self) -> Message {
         match self.frames.recv_timeout(PATIENCE) {
             Ok(Ok(message)) => message,
+            Ok(Err(_)) if mem::take(&mut self.cut) => self.next_message(),
             Ok(Err(damage)) => panic!("the device sent a bad frame: {damage}"),
             Err(RecvTimeoutError::Timeout) => panic!("the device says nothing"),
             Err(RecvTimeoutError::Disconnected) => panic!("the emulator ended: {}", self.end()),
@@ -196,12 +199,13 @@ impl Qemu {
         self.expect(|message| matches!(message, Message::Reply { .. }).then_some(()));
     }
 
-    /// Pulls the reset pin.
+    /// Pulls the reset pin. What the device was about to say may arrive in part.
     ///
     /// # Panics
     ///
     /// If the emulator has ended.
-    pub fn reset(&self) {
+    pub fn reset(&mut self) {
+        self.cut = true;
         let mut monitor = UnixStream::connect(&self.monitor).expect("the emulator listens");
         monitor.write_all(b"system_reset\n").expect("the emulator reads");
         // It closes the connection once it has read all.

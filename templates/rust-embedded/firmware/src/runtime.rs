@@ -38,15 +38,16 @@ pub(crate) fn run(mut node: Node, link: &mut Link) -> ! {
             });
             check_ins.report(Activity::Application);
         }
+        // Before anything else is said: whoever hears of the welcome may pull the plug.
+        if node.is_welcomed() && !settled {
+            settled = true;
+            retained::forget_epitaph();
+        }
         if link.transmit(|frame| node.next_frame(frame)) {
             check_ins.report(Activity::Link);
         }
         if check_ins.complete() {
             watchdog::feed();
-        }
-        if node.is_welcomed() && !settled {
-            settled = true;
-            retained::forget_epitaph();
         }
         if node.must_restart() {
             retained::end_run(Cause::Software, &Registers::UNKNOWN);

@@ -100,10 +100,12 @@ static __INTERRUPTS: [unsafe extern "C" fn(); 32] = {
     table
 };
 
-/// Enables the UART, 115 200 baud 8N1, and its interrupts.
+/// Enables the UART, 115 200 baud 8N1, and its interrupts. The first byte is a delimiter: the reset
+/// may have cut a frame off, and whoever listens would take the hello for its end.
 pub(crate) fn start_uart() {
     UART0_BAUDDIV.write(CLOCK_HZ / BAUD);
     UART0_CTRL.write(CTRL_TX_ENABLE | CTRL_RX_ENABLE | CTRL_TX_INTERRUPT | CTRL_RX_INTERRUPT);
+    UART0_DATA.write(0);
     // SAFETY: no critical section relies on these interrupts being masked.
     unsafe {
         NVIC::unmask(Interrupt::Uart0Rx);
