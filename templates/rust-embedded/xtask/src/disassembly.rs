@@ -97,20 +97,22 @@ impl<'a> Instruction<'a> {
         Some(Self { mnemonic, operands: operands.trim() })
     }
 
-    /// By how much it lowers the stack pointer.
+    /// By how much it lowers the stack pointer, taken that its condition holds.
     fn pushes(&self) -> Result<u32> {
         let Self { mnemonic, operands } = self;
-        if *mnemonic == "push" || (*mnemonic == "stmdb" && operands.starts_with("sp!")) {
+        let stores_many = mnemonic.starts_with("stmdb") && operands.starts_with("sp!");
+        if mnemonic.starts_with("push") || stores_many {
             return Ok(4 * u32::try_from(1 + self.list().matches(',').count())?);
         }
-        if matches!(*mnemonic, "sub" | "subw") && operands.starts_with("sp,") {
+        let writes_sp = operands.starts_with("sp,") && !mnemonic.starts_with("cmp");
+        if writes_sp && mnemonic.starts_with("sub") {
             return number(operands);
         }
         if mnemonic.starts_with("str") && operands.contains("[sp, #-") && operands.ends_with('!') {
             return number(&operands.replace("#-", "#"));
         }
-        let writes_sp = !mnemonic.starts_with("cmp") && operands.starts_with("sp,");
-        if writes_sp && !matches!(*mnemonic, "add" | "addw") || mnemonic.starts_with("vpush") {
+        let raises_sp = mnemonic.starts_with("add") && operands.contains('#');
+        if writes_sp && !raises_sp || mnemonic.starts_with("vpush") {
             return Err(format!("what does `{mnemonic} {operands}` take from the stack?").into());
         }
         Ok(0)
@@ -137,12 +139,10 @@ impl<'a> Instruction<'a> {
     /// Whether it calls what only a register or memory knows. A return does not, nor do `tbb` and
     /// `mov pc`, by which compilers go through a table within the function.
     fn is_indirect(&self) -> bool {
-        match self.mnemonic {
-            "blx" => true,
-            "bx" => self.operands != "lr",
-            "ldr" => self.operands.starts_with("pc,"),
-            _ => false,
-        }
+        let Self { mnemonic, operands } = self;
+        mnemonic.starts_with("blx")
+            || mnemonic.starts_with("bx") && *operands != "lr"
+            || mnemonic.starts_with("ldr") && operands.starts_with("pc,")
     }
 }
 
@@ -208,10 +208,28 @@ Disassembly of section .text:
         assert_eq!(main.breakpoints, 1);
     }
 
+    fn single(instruction: &str) -> Result<Function> {
+        let functions = functions(&format!("00000000 <f>:\n       0:      \t{instruction}\n"))?;
+        Ok(functions[&0].clone())
+    }
+
+    #[test]
+    fn takes_conditions_to_hold() {
+        let frame = |instruction| single(instruction).unwrap().frame;
+        assert_eq!(frame("pushne\t{r4, lr}"), 8);
+        assert_eq!(frame("subhs\tsp, #0x10"), 16);
+        assert_eq!(frame("addlo\tsp, #0x8"), 0);
+        for instruction in ["blxne\tr3", "bxeq\tr0", "ldrne\tpc, [r0]"] {
+            assert_eq!(single(instruction).unwrap().indirect.len(), 1, "{instruction}");
+        }
+        assert_eq!(single("bxlo\tlr").unwrap().indirect.len(), 0);
+    }
+
     #[test]
     fn refuses_what_it_cannot_add_up() {
-        assert!(functions("00000000 <f>:\n 0:\tsub.w\tsp, sp, r4\n").is_err());
-        assert!(functions("00000000 <f>:\n 0:\tmov\tsp, r7\n").is_err());
+        for instruction in ["sub.w\tsp, sp, r4", "add\tsp, r4", "mov\tsp, r7"] {
+            assert!(single(instruction).is_err(), "{instruction}");
+        }
     }
 
     #[test]
