@@ -54,6 +54,8 @@ pub(crate) fn run(mut node: Node, link: &mut Link) -> ! {
         }
         #[cfg(feature = "selftest")]
         selftest::on_sleep(now);
-        time::sleep_unless(|| time::now() != now || (node.can_receive() && uart::has_received()));
+        time::sleep_unless(|| {
+            time::now() != now || link.can_go_on() || (node.can_receive() && uart::has_received())
+        });
     }
 }

@@ -65,12 +65,13 @@ pub(crate) fn on_receive(byte: u8) {
 
 /// The next byte received.
 pub(crate) fn receive() -> Option<u8> {
-    let was_full = !has_room();
-    let byte = RECEIVED.pop();
+    let byte = RECEIVED.pop()?;
+    // Asked after the pop, so that it holds for an interrupt that came just before it, too.
+    let was_full = RECEIVED.length() >= Queue::CAPACITY - 1;
     if was_full {
         board::resume_receiving();
     }
-    byte
+    Some(byte)
 }
 
 /// Whether a byte waits.
@@ -88,6 +89,11 @@ impl Link {
     /// A link with nothing to send.
     pub(crate) const fn new() -> Self {
         Self { frame: Outgoing::new(), sent: 0 }
+    }
+
+    /// Whether there is something to send and the transmitter has room for it.
+    pub(crate) fn can_go_on(&self) -> bool {
+        usize::from(self.sent) < self.frame.encoded().len() && board::can_transmit()
     }
 
     /// Sends as much as the transmitter takes, asking `next` for a frame when one has left. `true`

@@ -6,7 +6,7 @@
 //! | `DEVICE`, `VERSION` | what the node calls itself |
 //! | `start_uart` | enables the link's UART and its interrupts |
 //! | `resume_receiving` | hands over what the queue had no room for |
-//! | `transmit` | gives the UART a byte if it has room |
+//! | `can_transmit`, `transmit` | gives the UART a byte if it has room |
 //! | `sample` | reads the sensor |
 //! | `start_watchdog`, `feed_watchdog` | an unfed watchdog raises the NMI, then resets |
 

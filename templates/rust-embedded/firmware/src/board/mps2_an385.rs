@@ -113,9 +113,14 @@ pub(crate) fn start_uart() {
     }
 }
 
-/// Gives the UART a byte; `false` if the one before is not yet out.
+/// Whether the UART takes a byte: not before the last one is out.
+pub(crate) fn can_transmit() -> bool {
+    UART0_STATE.read() & STATE_TX_FULL == 0
+}
+
+/// Gives the UART a byte; `false` if it does not take one.
 pub(crate) fn transmit(byte: u8) -> bool {
-    let free = UART0_STATE.read() & STATE_TX_FULL == 0;
+    let free = can_transmit();
     if free {
         UART0_DATA.write(byte.into());
     }
