@@ -36,7 +36,7 @@ PLACES: Final[Mapping[str, str]] = {
     "boot": "firmware/src/main.rs",
     "greeting": "app/src/node.rs and app/src/report.rs",
     "delivery": "app/src/outbox.rs and app/src/node.rs",
-    "link": "app/src/wire.rs and firmware/src/uart.rs",
+    "link": "app/src/cobs.rs, app/src/wire.rs and firmware/src/uart.rs",
     "crash": "firmware/src/fault.rs, firmware/src/watchdog.rs and app/src/epitaph.rs",
 }
 

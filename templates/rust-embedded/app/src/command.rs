@@ -1,5 +1,7 @@
 //! What the device is told.
 
+use core::num::NonZeroU64;
+
 use crate::wire::Frame;
 
 /// The kind of a welcome: the device may send readings, under the epoch of the header.
@@ -28,8 +30,8 @@ pub const PERIODS_MS: core::ops::RangeInclusive<u32> = 10..=3_600_000;
 pub enum Command {
     /// Send readings, stamped with this epoch.
     Welcome {
-        /// Never 0.
-        epoch: u64,
+        /// When the welcome was given, in Unix milliseconds.
+        epoch: NonZeroU64,
     },
     /// The readings up to `sequence` are durable.
     Ack {
@@ -69,7 +71,7 @@ impl Command {
     pub fn parse(frame: &Frame) -> Option<Self> {
         let header = &frame.header;
         match header.kind {
-            WELCOME if header.epoch != 0 => Some(Self::Welcome { epoch: header.epoch }),
+            WELCOME => NonZeroU64::new(header.epoch).map(|epoch| Self::Welcome { epoch }),
             ACK => Some(Self::Ack { epoch: header.epoch, sequence: header.sequence }),
             START => {
                 let period = frame.body.first_chunk()?;

@@ -3,7 +3,7 @@
 //! The record lies in RAM that the start-up code does not clear. After power-on that RAM holds
 //! anything, so a record counts only with its magic number and its checksum.
 
-use crate::wire::Crc;
+use crate::crc::Crc;
 
 /// Why the device booted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,10 @@ impl Record {
     pub fn open(words: [u32; WORDS]) -> Self {
         let mut record = Self(words);
         if words[0] != MAGIC || words[6] >> 16 != u32::from(record.checksum()) {
-            record.0 = [MAGIC, 0, 0, 0, 0, 0, Cause::Power as u32];
+            // The registers are of no run that crashed, and nobody reads them.
+            record.0[0] = MAGIC;
+            record.0[1] = 0;
+            record.0[6] = Cause::Power as u32;
         }
         record
     }

@@ -7,16 +7,18 @@
 //! ```text
 //!   received byte ── on_byte ──▶ ┌──────────────────────────────┐
 //!                                │ Node                         │
-//!   1 ms tick ────── on_tick ──▶ │  Decoder ▶ Command ▶ mode    │ ── next_frame ──▶ bytes to send
-//!                                │  Filter  ▶ Outbox ▶ Encoder  │
+//!   1 ms tick ────── on_tick ──▶ │  Receiver ▶ Command          │ ── next_frame ──▶ bytes to send
+//!                                │  Sampler  ▶ Outbox ▶ Writer  │
 //!   retained RAM ─── Epitaph ──▶ └──────────────────────────────┘
 //! ```
 //!
-//! * [`wire`]: CRC, COBS and the frame, in both directions.
-//! * [`command`], [`report`]: what the device is told and what it says.
-//! * [`filter`]: from raw samples to values.
+//! * [`crc`], [`cobs`], [`wire`]: the frame and how it goes over the link, in both directions.
+//! * [`receiver`], [`command`]: from bytes to what the device is told.
+//! * [`report`]: what it says.
+//! * [`sampler`], [`filter`]: when samples are taken, and what values they give.
 //! * [`outbox`]: readings that are not yet known to be durable, and when they are sent again.
 //! * [`node`]: the device's side of the protocol.
+//! * [`interval`]: what comes round at equal intervals.
 //! * [`health`]: who must have reported before the watchdog is fed.
 //! * [`epitaph`]: what outlives a reset.
 //!
@@ -34,11 +36,16 @@
     clippy::unwrap_used
 )]
 
+pub mod cobs;
 pub mod command;
+pub mod crc;
 pub mod epitaph;
 pub mod filter;
 pub mod health;
+pub mod interval;
 pub mod node;
 pub mod outbox;
+pub mod receiver;
 pub mod report;
+pub mod sampler;
 pub mod wire;

@@ -1,18 +1,20 @@
 //! The device's side of the protocol, as a state machine without any hardware.
 
+use core::num::NonZeroU64;
+
 use crate::command::{self, Command, PERIODS_MS};
 use crate::epitaph::{Cause, Epitaph};
-use crate::filter::Filter;
+use crate::interval::Interval;
 use crate::outbox::{Outbox, Ring};
-use crate::report::{self, Mode, Outgoing, Status, Version};
-use crate::wire::{Decoder, Frame, Header};
+use crate::receiver::{Buffer, Receiver};
+use crate::report::{self, Outgoing, Status, Version};
+use crate::sampler::Sampler;
+use crate::wire::Header;
 
 /// How often an unwelcomed device says hello.
 const HELLO_EVERY_MS: u32 = 2_000;
 /// How often a device sends its status unasked.
 const STATUS_EVERY_MS: u32 = 30_000;
-/// The low-pass settles over about 2^2 samples.
-const FILTER_SHIFT: u32 = 2;
 
 /// What a node is given at boot and keeps for the whole run.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +41,14 @@ enum Greeting {
     Said,
 }
 
+/// From when on readings may be sent.
+#[derive(Clone, Copy, Debug)]
+struct Welcome {
+    epoch: NonZeroU64,
+    /// Milliseconds since boot.
+    at: u64,
+}
+
 /// An answer that waits for its turn to be sent.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
@@ -51,7 +61,7 @@ enum Answer {
 #[derive(Debug)]
 pub struct Memory {
     ring: Ring,
-    decoder: Decoder<{ command::LONGEST }>,
+    buffer: Buffer,
 }
 
 impl Memory {
@@ -62,7 +72,7 @@ impl Memory {
     )]
     #[must_use]
     pub const fn new() -> Self {
-        Self { ring: Ring::new(), decoder: Decoder::new() }
+        Self { ring: Ring::new(), buffer: Buffer::new() }
     }
 }
 
@@ -74,22 +84,17 @@ pub struct Node<'a> {
     now: u32,
     wraps: u32,
 
-    decoder: &'a mut Decoder<{ command::LONGEST }>,
-    bad_frames: u32,
+    receiver: Receiver<'a>,
 
-    epoch: u64,
-    welcomed_at: u64,
-    hello_at: u32,
+    welcome: Option<Welcome>,
+    hello: Interval,
     greeting: Greeting,
 
-    mode: Mode,
-    period_ms: u32,
-    sampled_at: u32,
-    filter: Filter<FILTER_SHIFT>,
+    sampler: Sampler,
     outbox: Outbox<'a>,
     exhausted: bool,
 
-    status_at: u32,
+    status: Interval,
     status_due: bool,
     answer: Option<Answer>,
 }
@@ -101,19 +106,14 @@ impl<'a> Node<'a> {
         Self {
             now: 0,
             wraps: 0,
-            decoder: &mut memory.decoder,
-            bad_frames: 0,
-            epoch: 0,
-            welcomed_at: 0,
-            hello_at: 0,
+            receiver: Receiver::new(&mut memory.buffer, setup.device),
+            welcome: None,
+            hello: Interval::since(0),
             greeting: Greeting::Hello,
-            mode: Mode::Streaming,
-            period_ms: setup.period_ms,
-            sampled_at: 0,
-            filter: Filter::new(),
+            sampler: Sampler::new(setup.period_ms),
             outbox: Outbox::new(&mut memory.ring, setup.first_sequence),
             exhausted: false,
-            status_at: 0,
+            status: Interval::since(0),
             status_due: false,
             answer: None,
             setup,
@@ -130,7 +130,7 @@ impl<'a> Node<'a> {
     /// Whether the welcome has come. From then on nobody needs the epitaph any more.
     #[must_use]
     pub const fn is_welcomed(&self) -> bool {
-        self.epoch != 0
+        self.welcome.is_some()
     }
 
     /// Whether the numbers for readings are used up, which only a restart can mend.
@@ -142,20 +142,7 @@ impl<'a> Node<'a> {
     /// Takes a received byte. To be called only while [`can_receive`](Self::can_receive).
     pub fn on_byte(&mut self, byte: u8, now: u32) {
         self.advance(now);
-        let command = match self.decoder.push(byte) {
-            None => return,
-            Some(block) => {
-                match block.and_then(|block| Frame::parse(block, command::body_length)) {
-                    Err(_) => {
-                        self.bad_frames = self.bad_frames.saturating_add(1);
-                        return;
-                    }
-                    Ok(frame) if frame.header.device != self.setup.device => return,
-                    Ok(frame) => Command::parse(&frame),
-                }
-            }
-        };
-        if let Some(command) = command {
+        if let Some(command) = self.receiver.push(byte) {
             self.obey(command);
         }
     }
@@ -164,14 +151,14 @@ impl<'a> Node<'a> {
     /// does not answer.
     pub fn on_tick(&mut self, now: u32, sample: impl FnOnce() -> Option<i32>) {
         self.advance(now);
-        if !self.is_welcomed() && passed(&mut self.hello_at, HELLO_EVERY_MS, now) {
+        if !self.is_welcomed() && self.hello.comes_round(HELLO_EVERY_MS, now) {
             self.greeting = Greeting::Hello;
         }
-        if passed(&mut self.status_at, STATUS_EVERY_MS, now) {
+        if self.status.comes_round(STATUS_EVERY_MS, now) {
             self.status_due = true;
         }
-        if self.mode != Mode::Idle && passed(&mut self.sampled_at, self.period_ms, now) {
-            self.take_sample(sample());
+        if let Some(value) = self.sampler.tick(now, sample) {
+            self.number(value);
         }
         self.outbox.tick(now);
     }
@@ -197,11 +184,11 @@ impl<'a> Node<'a> {
             self.status_due = self.answer.is_some() && self.status_due;
             self.answer = None;
             self.start_frame(frame, report::STATUS, 0);
-            report::status(frame, &self.status());
-        } else if self.is_welcomed()
+            report::status(frame, &self.describe());
+        } else if let Some(welcome) = self.welcome
             && let Some(due) = self.outbox.take(self.now)
         {
-            let elapsed_ms = due.taken_at.wrapping_sub(self.welcomed_at).cast_signed();
+            let elapsed_ms = due.taken_at.wrapping_sub(welcome.at).cast_signed();
             self.start_frame(frame, report::READING, due.sequence);
             report::reading(frame, elapsed_ms, due.value, due.base);
         } else {
@@ -213,7 +200,7 @@ impl<'a> Node<'a> {
 
     #[inline(never)]
     fn start_frame(&self, frame: &mut Outgoing, kind: u8, sequence: u32) {
-        frame.start(&Header { kind, device: self.setup.device, epoch: self.epoch, sequence });
+        frame.start(&Header { kind, device: self.setup.device, epoch: self.epoch(), sequence });
     }
 
     const fn advance(&mut self, now: u32) {
@@ -221,6 +208,14 @@ impl<'a> Node<'a> {
             self.wraps = self.wraps.wrapping_add(1);
         }
         self.now = now;
+    }
+
+    /// What stands in the header of every frame: 0 before the welcome.
+    const fn epoch(&self) -> u64 {
+        match self.welcome {
+            Some(welcome) => welcome.epoch.get(),
+            None => 0,
+        }
     }
 
     /// Milliseconds since boot.
@@ -232,14 +227,13 @@ impl<'a> Node<'a> {
         let (kind, done, value) = match command {
             Command::Welcome { epoch } => {
                 if !self.is_welcomed() {
-                    self.epoch = epoch;
-                    self.welcomed_at = self.uptime_ms();
+                    self.welcome = Some(Welcome { epoch, at: self.uptime_ms() });
                     self.greeting = Greeting::Said;
                 }
                 return;
             }
             Command::Ack { epoch, sequence } => {
-                if epoch == self.epoch {
+                if epoch == self.epoch() {
                     self.outbox.acknowledge(sequence, self.now);
                 }
                 return;
@@ -251,12 +245,12 @@ impl<'a> Node<'a> {
             Command::Start { period_ms } => {
                 let done = *PERIODS_MS.start() <= period_ms && period_ms <= *PERIODS_MS.end();
                 if done {
-                    self.start(period_ms);
+                    self.sampler.start(period_ms, self.now);
                 }
-                (command::START, done, self.period_ms)
+                (command::START, done, self.sampler.period_ms())
             }
             Command::Stop => {
-                self.mode = Mode::Idle;
+                self.sampler.stop();
                 (command::STOP, true, 0)
             }
             Command::Ping => (command::PING, true, self.now),
@@ -268,49 +262,23 @@ impl<'a> Node<'a> {
         self.answer = Some(Answer::Reply { command: kind, done, value });
     }
 
-    const fn start(&mut self, period_ms: u32) {
-        if matches!(self.mode, Mode::Streaming) && period_ms == self.period_ms {
-            return;
-        }
-        self.mode = Mode::Streaming;
-        self.period_ms = period_ms;
-        self.sampled_at = self.now;
-        self.filter.reset();
-    }
-
-    fn take_sample(&mut self, sample: Option<i32>) {
-        match sample {
-            None => {
-                self.mode = Mode::Fault;
-                self.filter.reset();
-            }
-            Some(_) if self.outbox.next_sequence() == u32::MAX => self.exhausted = true,
-            Some(sample) => {
-                self.mode = Mode::Streaming;
-                let value = self.filter.update(sample);
-                self.outbox.push(self.uptime_ms(), value);
-            }
+    /// Gives a value its number; the last one of all is never given.
+    fn number(&mut self, value: i32) {
+        if self.outbox.next_sequence() == u32::MAX {
+            self.exhausted = true;
+        } else {
+            self.outbox.push(self.uptime_ms(), value);
         }
     }
 
-    const fn status(&self) -> Status {
+    const fn describe(&self) -> Status {
         Status {
-            mode: self.mode,
-            period_ms: self.period_ms,
+            mode: self.sampler.mode(),
+            period_ms: self.sampler.period_ms(),
             #[expect(clippy::cast_possible_truncation, reason = "at most the ring's 64")]
             queued: self.outbox.queued() as u16,
             dropped: self.outbox.dropped(),
-            bad_frames: self.bad_frames,
+            bad_frames: self.receiver.bad_frames(),
         }
     }
-}
-
-/// Whether `period_ms` has gone by since `last`, which then moves on by one period: lateness does
-/// not add up.
-const fn passed(last: &mut u32, period_ms: u32, now: u32) -> bool {
-    let passed = now.wrapping_sub(*last) >= period_ms;
-    if passed {
-        *last = last.wrapping_add(period_ms);
-    }
-    passed
 }

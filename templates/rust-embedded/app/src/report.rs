@@ -1,7 +1,7 @@
 //! What the device says: the bodies of its frames.
 
 use crate::epitaph::{Cause, Epitaph, Registers};
-use crate::wire::Encoder;
+use crate::wire::Writer;
 
 /// The kind of a hello: the device has booted and wants to be welcomed.
 pub const HELLO: u8 = 0x01;
@@ -18,7 +18,7 @@ pub const REPLY: u8 = 0x05;
 pub const LONGEST_ENCODED: usize = crate::wire::SHORTEST + 19 + 2;
 
 /// A buffer for any frame that a device sends.
-pub type Outgoing = Encoder<LONGEST_ENCODED>;
+pub type Outgoing = Writer<LONGEST_ENCODED>;
 
 /// Major, minor and patch number of the firmware.
 pub type Version = [u8; 3];

@@ -1,8 +1,11 @@
-//! Frames on the wire: CRC, COBS, header and body.
+//! Frames on the wire: header, body and checksum.
 //!
 //! A frame is a header of 18 bytes, a body whose length the kind decides, and a CRC over both, all
 //! little endian, then COBS-encoded and closed by a zero byte. The receiver is as strict as the
 //! sender: whatever is not exactly a frame is [`Damage`], reported once, at its delimiter.
+
+use crate::cobs::Encoder;
+use crate::crc::Crc;
 
 /// The only version of the frame format.
 pub const VERSION: u8 = 1;
@@ -14,53 +17,6 @@ pub const CHECKSUM: usize = 2;
 pub const SHORTEST: usize = HEADER + CHECKSUM;
 /// The longest frame that any side may send.
 pub const LONGEST: usize = 64;
-
-/// The length of a COBS group that ends without a zero: its code byte and 254 others.
-const FULL_GROUP: u8 = 255;
-
-/// CRC-16/IBM-3740: polynomial 0x1021, initial value 0xFFFF, not reflected.
-#[derive(Clone, Copy, Debug)]
-pub struct Crc(u16);
-
-impl Crc {
-    /// The checksum of nothing.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(0xFFFF)
-    }
-
-    /// Takes one more byte in. What eight steps of the polynomial do to a byte is written out: that is
-    /// as fast as a table of 256 entries and needs none.
-    #[inline]
-    pub const fn update(&mut self, byte: u8) {
-        let [low, high] = self.0.to_le_bytes();
-        let bits = high ^ byte;
-        let bits = (bits ^ bits >> 4) as u16;
-        self.0 = (low as u16) << 8 ^ bits << 12 ^ bits << 5 ^ bits;
-    }
-
-    /// The checksum of the bytes so far.
-    #[must_use]
-    pub const fn value(self) -> u16 {
-        self.0
-    }
-
-    /// The checksum of `bytes`.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> u16 {
-        let mut crc = Self::new();
-        for &byte in bytes {
-            crc.update(byte);
-        }
-        crc.value()
-    }
-}
-
-impl Default for Crc {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// What every frame starts with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,29 +31,27 @@ pub struct Header {
     pub sequence: u32,
 }
 
-/// COBS-encodes bytes into a buffer of its own, checksum and delimiter included.
+/// Writes a frame, encoded, into a buffer of its own.
 ///
-/// `N` must hold what is put in, one byte for each group of 254, and the delimiter; what does not
-/// fit is cut off, and the receiver's checksum refuses the rest.
+/// `N` must hold the encoded frame with its delimiter; what does not fit is cut off, and the receiver's
+/// checksum refuses the rest.
 #[derive(Debug)]
-pub struct Encoder<const N: usize> {
-    bytes: [u8; N],
-    length: u16,
-    /// The code that the open group would get if it ended here.
-    code: u8,
+pub struct Writer<const N: usize> {
+    block: Encoder<N>,
     crc: Crc,
 }
 
-impl<const N: usize> Encoder<N> {
-    /// An encoder with nothing in it. All of it is zero, so a static one costs no flash.
+impl<const N: usize> Writer<N> {
+    /// A writer with nothing written. All of it is zero, so a static one costs no flash.
     #[must_use]
     pub const fn new() -> Self {
-        Self { bytes: [0; N], length: 0, code: 0, crc: Crc(0) }
+        Self { block: Encoder::new(), crc: Crc::zero() }
     }
 
-    /// Forgets what was encoded and starts a frame with its header.
+    /// Forgets what was written and starts a frame with its header.
     pub fn start(&mut self, header: &Header) {
-        self.open();
+        self.block.open();
+        self.crc = Crc::new();
         self.put_u8(VERSION);
         self.put_u8(header.kind);
         self.put_u32(header.device);
@@ -105,19 +59,11 @@ impl<const N: usize> Encoder<N> {
         self.put_u32(header.sequence);
     }
 
-    /// Forgets what was encoded and starts a block.
-    pub const fn open(&mut self) {
-        self.length = 1;
-        self.code = 1;
-        self.crc = Crc::new();
-    }
-
-    /// Encodes a byte and takes it into the checksum. Never inlined: the device calls it from all
-    /// over, and has little flash.
+    /// Puts a byte. Never inlined: the device calls it from all over, and has little flash.
     #[inline(never)]
     pub fn put_u8(&mut self, byte: u8) {
         self.crc.update(byte);
-        self.encode(byte);
+        self.block.encode(byte);
     }
 
     /// Puts a 16-bit number, low byte first.
@@ -142,53 +88,20 @@ impl<const N: usize> Encoder<N> {
         self.put_u32((number >> 32) as u32);
     }
 
-    /// Closes a frame: checksum, then delimiter.
+    /// Ends the frame: checksum, then delimiter.
     pub fn seal(&mut self) {
         self.put_u16(self.crc.value());
-        self.close();
+        self.block.close();
     }
 
-    /// Encodes one byte.
-    pub fn encode(&mut self, byte: u8) {
-        if self.code == FULL_GROUP {
-            self.close_group();
-        }
-        if byte == 0 {
-            self.close_group();
-        } else {
-            self.store(self.length, byte);
-            self.length = self.length.wrapping_add(1);
-            self.code = self.code.wrapping_add(1);
-        }
-    }
-
-    /// Ends the block: the last group, then the delimiter.
-    pub fn close(&mut self) {
-        self.close_group();
-        self.store(self.length.wrapping_sub(1), 0);
-    }
-
-    /// Writes the code of the open group before it and opens one behind it.
-    fn close_group(&mut self) {
-        self.store(self.length.wrapping_sub(self.code.into()), self.code);
-        self.length = self.length.wrapping_add(1);
-        self.code = 1;
-    }
-
-    fn store(&mut self, at: u16, byte: u8) {
-        if let Some(place) = self.bytes.get_mut(usize::from(at)) {
-            *place = byte;
-        }
-    }
-
-    /// The encoded bytes, delimiter included.
+    /// The frame as it goes over the link, delimiter included; empty before the first one.
     #[must_use]
     pub fn encoded(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.length)).unwrap_or(&[])
+        self.block.encoded()
     }
 }
 
-impl<const N: usize> Default for Encoder<N> {
+impl<const N: usize> Default for Writer<N> {
     fn default() -> Self {
         Self::new()
     }
@@ -209,81 +122,6 @@ pub enum Damage {
     Kind,
     /// The body is not as long as its kind says.
     BodyLength,
-}
-
-/// The length of a block that did not fit, whatever the buffer.
-const TOO_LONG: u8 = u8::MAX;
-
-/// Undoes COBS, byte by byte, into a buffer for blocks of at most `N` decoded bytes; `N` is at most
-/// 254.
-#[derive(Debug)]
-pub struct Decoder<const N: usize> {
-    bytes: [u8; N],
-    length: u8,
-    /// The code byte of the open group; 0 before the first one of a block.
-    code: u8,
-    /// How many bytes the open group still lacks.
-    missing: u8,
-}
-
-impl<const N: usize> Decoder<N> {
-    /// A decoder that waits for the start of a block.
-    #[must_use]
-    pub const fn new() -> Self {
-        const { assert!(N < TOO_LONG as usize) }
-        Self { bytes: [0; N], length: 0, code: 0, missing: 0 }
-    }
-
-    /// Takes one byte. At the delimiter of a block that is not empty it returns what was in it.
-    ///
-    /// # Errors
-    ///
-    /// [`Damage::Cobs`] if the block ends inside a group, [`Damage::Length`] if it decodes to more
-    /// than `N` bytes.
-    pub fn push(&mut self, byte: u8) -> Option<Result<&[u8], Damage>> {
-        if byte == 0 {
-            return self.end();
-        }
-        if self.missing == 0 {
-            if self.code != 0 && self.code != FULL_GROUP {
-                self.store(0);
-            }
-            self.code = byte;
-            self.missing = byte.wrapping_sub(1);
-        } else {
-            self.store(byte);
-            self.missing = self.missing.wrapping_sub(1);
-        }
-        None
-    }
-
-    fn end(&mut self) -> Option<Result<&[u8], Damage>> {
-        let (length, code, missing) = (self.length, self.code, self.missing);
-        (self.length, self.code, self.missing) = (0, 0, 0);
-        if code == 0 {
-            None
-        } else if missing != 0 {
-            Some(Err(Damage::Cobs))
-        } else {
-            Some(self.bytes.get(..usize::from(length)).ok_or(Damage::Length))
-        }
-    }
-
-    /// Keeps a byte; one too many is remembered in the length alone.
-    fn store(&mut self, byte: u8) {
-        if let Some(place) = self.bytes.get_mut(usize::from(self.length)) {
-            *place = byte;
-            self.length = self.length.wrapping_add(1);
-        } else {
-            self.length = TOO_LONG;
-        }
-    }
-}
-
-impl<const N: usize> Default for Decoder<N> {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 /// A frame that arrived whole.

@@ -1,9 +1,13 @@
 //! The vectors that all programs of the link share: the codec gives them, and takes them.
 
+use std::num::NonZeroU64;
+
+use app::cobs::{Decoder, Encoder};
 use app::command::{self, Command};
+use app::crc::Crc;
 use app::epitaph::{Cause, Epitaph, Registers};
 use app::report::{self, Mode, Outgoing, Status};
-use app::wire::{Crc, Damage, Decoder, Encoder, Frame, Header};
+use app::wire::{Damage, Frame, Header};
 use serde_json::Value;
 
 fn vectors(list: &str) -> Vec<Value> {
@@ -144,7 +148,7 @@ fn the_device_reads_its_commands() {
         assert_eq!(frame.header.device, number::<u32>(&case["device"]), "{}", case["name"]);
         let (epoch, sequence) = (number(&case["epoch"]), number(&case["sequence"]));
         let expected = match case["kind_name"].as_str().unwrap() {
-            "welcome" => Command::Welcome { epoch },
+            "welcome" => Command::Welcome { epoch: NonZeroU64::new(epoch).unwrap() },
             "ack" => Command::Ack { epoch, sequence },
             "start" => Command::Start { period_ms: number(&case["body"]["period_ms"]) },
             "stop" => Command::Stop,

@@ -1,12 +1,13 @@
 //! The device's side of the protocol: what it says when, over weeks and over bad links.
 
+use app::cobs::Decoder;
 use app::command;
 use app::epitaph::{Cause, Class, Epitaph, Record, Registers, location_hash};
 use app::filter::Filter;
 use app::health::{Activity, CheckIns};
 use app::node::{Memory, Node, Setup};
 use app::report::{self, Outgoing};
-use app::wire::{Decoder, Encoder, Frame, Header};
+use app::wire::{Frame, Header, Writer};
 use proptest::prelude::*;
 
 const EPOCH: u64 = 1_795_000_000_123;
@@ -52,7 +53,7 @@ impl<'a> Bench<'a> {
     }
 
     fn tell(&mut self, kind: u8, epoch: u64, sequence: u32, body: &[u8]) {
-        let mut frame = Encoder::<64>::new();
+        let mut frame = Writer::<64>::new();
         frame.start(&Header { kind, device: 42, epoch, sequence });
         for &byte in body {
             frame.put_u8(byte);

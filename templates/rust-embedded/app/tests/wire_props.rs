@@ -1,13 +1,14 @@
 //! What holds for every frame, however it is cut up and whatever is done to it.
 
+use app::cobs::{Decoder, Encoder};
 use app::command;
-use app::wire::{Damage, Decoder, Encoder, Frame, Header};
+use app::wire::{Damage, Frame, Header, Writer};
 use proptest::prelude::*;
 
 const START: usize = 20 + 4;
 
 fn encoded(kind: u8, device: u32, epoch: u64, sequence: u32, body: &[u8]) -> Vec<u8> {
-    let mut frame = Encoder::<128>::new();
+    let mut frame = Writer::<128>::new();
     frame.start(&Header { kind, device, epoch, sequence });
     for &byte in body {
         frame.put_u8(byte);

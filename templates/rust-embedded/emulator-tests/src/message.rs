@@ -2,7 +2,7 @@
 
 use app::command;
 use app::report;
-use app::wire::{Encoder, Frame, Header};
+use app::wire::{Frame, Header, Writer};
 
 /// What the device says. The fields are those of the frame's body, and where they mean something
 /// those of its header.
@@ -133,7 +133,7 @@ impl Command {
     #[must_use]
     pub fn encoded(&self) -> Vec<u8> {
         let Self { kind, device, epoch, sequence, period_ms } = *self;
-        let mut frame = Encoder::<32>::new();
+        let mut frame = Writer::<32>::new();
         frame.start(&Header { kind, device, epoch, sequence });
         if let Some(period_ms) = period_ms {
             frame.put_u32(period_ms);

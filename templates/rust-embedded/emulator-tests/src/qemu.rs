@@ -12,7 +12,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{env, fs, mem, process};
 
-use app::wire::{Decoder, LONGEST};
+use app::cobs::Decoder;
+use app::wire::LONGEST;
 use xtask::image::Image;
 use xtask::project;
 
