@@ -6,15 +6,16 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::config::Timeouts;
+use crate::stats::count;
 
 /// What the socket and the request that is under way on it tell each other.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Exchange {
     busy: AtomicBool,
     /// The answer can't be completed: the client must not take it for whole.
     broken: AtomicBool,
+    /// How often something was read or written.
+    moved: AtomicU64,
 }
 
 impl Default for Exchange {
@@ -33,6 +36,7 @@ impl Default for Exchange {
             awaited: AtomicBool::new(true),
             busy: AtomicBool::default(),
             broken: AtomicBool::default(),
+            moved: AtomicU64::default(),
         }
     }
 }
@@ -59,6 +63,19 @@ impl Exchange {
 
     pub fn is_awaited(&self) -> bool {
         self.awaited.load(Relaxed)
+    }
+
+    /// Waits until nothing was read or written for this long, or twice as long at most.
+    pub async fn silence(&self, time: Duration) {
+        let mut before = None;
+        loop {
+            let now = Some(self.moved.load(Relaxed));
+            if now == before {
+                return;
+            }
+            before = now;
+            sleep(time).await;
+        }
     }
 
     fn is_busy(&self) -> bool {
@@ -138,11 +155,12 @@ impl ClientIo {
         outcome: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
+            count(&self.exchange.moved);
             self.stalled = None;
             return outcome;
         }
         let body_progress = self.body_progress;
-        let alarm = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(body_progress)));
+        let alarm = self.stalled.get_or_insert_with(|| Box::pin(sleep(body_progress)));
         ready!(alarm.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -156,6 +174,9 @@ impl AsyncRead for ClientIo {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if outcome.is_ready() {
+            count(&this.exchange.moved);
+        }
         if this.exchange.is_busy() {
             return outcome;
         }

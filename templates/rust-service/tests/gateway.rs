@@ -171,6 +171,11 @@ fn faulty() -> Upstream {
             "/garbage" => "nonsense\r\n\r\n",
             "/status" => "HTTP/1.1 20 OK\r\ncontent-length: 0\r\n\r\n",
             "/lengths" => "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok!",
+            "/both" => {
+                "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n\
+                5\r\nhello\r\n0\r\n\r\n"
+            }
+            "/coding" => "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nhello",
             "/switch" => {
                 "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
             }
@@ -231,6 +236,8 @@ fn what_an_upstream_does_wrong_is_answered_as_the_table_says() {
     let service = start_before(&[&upstream], "name = \"edge\"\noutlier.failures = 100");
     let malformed = (502, "http_protocol_error", "answer_malformed");
     for (path, row) in [
+        ("/both", malformed),
+        ("/coding", malformed),
         ("/cut", (502, "http_response_incomplete", "answer_incomplete")),
         ("/garbage", malformed),
         ("/status", malformed),
@@ -239,6 +246,32 @@ fn what_an_upstream_does_wrong_is_answered_as_the_table_says() {
         ("/head", malformed),
     ] {
         check_error(&service, &format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n"), row);
+    }
+    // No body follows, so the parser does not look at its length.
+    let mut client = Client::connect(service.address);
+    client.send("HEAD /lengths HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    assert!(client.rest().unwrap().starts_with(b"HTTP/1.1 502 "));
+}
+
+#[test]
+fn lengths_of_an_answer_that_agree_become_one() {
+    let twice = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nok";
+    let upstream = Upstream::start(move |_| Reply::Keep(twice.to_owned()));
+    let service = start_before(&[&upstream], "");
+    let mut client = Client::connect(service.address);
+    client.send("GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    let answer = String::from_utf8(client.rest().unwrap()).unwrap();
+    assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+    assert_eq!(answer.matches("content-length").count(), 1, "{answer}");
+}
+
+#[test]
+fn what_follows_an_answer_is_no_answer_to_the_next_request() {
+    let upstream = Upstream::start(|_| Reply::Keep(format!("{OK}HTTP/1.1 404 Not Found\r\n\r\n")));
+    let service = start_before(&[&upstream], "");
+    for connections in 1..5 {
+        assert_eq!(get(service.address, "/").status, 200);
+        assert_eq!(upstream.connections(), connections);
     }
 }
 
@@ -345,6 +378,20 @@ fn a_protocol_is_changed_only_when_both_sides_want_it() {
     assert_eq!(upstream.requests().pop().unwrap().header("upgrade"), None);
     let body = format!("POST /echo {wish}content-length: 5\r\n\r\nhello");
     assert_eq!(ask(service.address, body).status, 400);
+}
+
+#[test]
+fn a_silent_tunnel_is_given_up() {
+    let upstream = Upstream::start(|_| {
+        let change = "connection: upgrade\r\nupgrade: echo";
+        Reply::Echo(format!("HTTP/1.1 101 Switching Protocols\r\n{change}\r\n\r\n"))
+    });
+    let service = start_before(&[&upstream], "timeouts.tunnel_idle = \"200ms\"");
+    let mut client = Client::connect(service.address);
+    client.send("GET / HTTP/1.1\r\nhost: test\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
+    assert_eq!(client.answer().unwrap().status, 101);
+    assert_eq!(client.rest().unwrap_err().kind(), ErrorKind::ConnectionReset);
+    until(|| metric(&service, "connections") == 0);
 }
 
 #[test]

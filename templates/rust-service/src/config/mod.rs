@@ -86,6 +86,8 @@ pub struct Timeouts {
     pub client_idle: Duration,
     #[serde(with = "duration")]
     pub body_progress: Duration,
+    #[serde(with = "duration")]
+    pub tunnel_idle: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -242,7 +244,7 @@ mod tests {
             limits = { connections = 0, header_bytes = 100 }
             upstream.connect = "0s"
             retry.share = 2.0
-            route = [{ path_prefix = "api", cluster = "nowhere" }]
+            route = [{ host = "a:80", path_prefix = "api", cluster = "nowhere" }]
             cluster = { nobody = { endpoints = [] }, odd = { endpoints = ["host"] } }
         "#;
         let problems = Config::parse(text).unwrap_err().problems;
@@ -253,6 +255,7 @@ mod tests {
             "upstream.connect must be above 0s",
             "retry.share must be from 0 to 1",
             "route: path_prefix \"api\" must begin with /",
+            "route \"api\": host \"a:80\" must be a name or an address, without a port",
             "route \"api\": there is no cluster \"nowhere\"",
             "cluster.nobody has no endpoints",
             "cluster.odd: \"host\" is not host:port",

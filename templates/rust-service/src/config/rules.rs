@@ -1,6 +1,6 @@
 //! What settings must hold to, beyond their types.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 
 use super::{Config, Route};
 
@@ -31,6 +31,7 @@ impl Config {
             ("timeouts.header_read", self.timeouts.header_read),
             ("timeouts.client_idle", self.timeouts.client_idle),
             ("timeouts.body_progress", self.timeouts.body_progress),
+            ("timeouts.tunnel_idle", self.timeouts.tunnel_idle),
             ("upstream.connect", self.upstream.connect),
             ("upstream.response", self.upstream.response),
             ("upstream.idle", self.upstream.idle),
@@ -56,10 +57,15 @@ impl Config {
     }
 
     fn misrouted(&self, route: &Route) -> Vec<String> {
-        let Route { path_prefix, cluster, .. } = route;
+        let Route { host, path_prefix, cluster } = route;
         let mut problems = Vec::new();
         if !path_prefix.starts_with('/') {
             problems.push(format!("route: path_prefix {path_prefix:?} must begin with /"));
+        }
+        if let Some(host) = host.as_ref().filter(|host| !is_routable(host)) {
+            problems.push(format!(
+                "route {path_prefix:?}: host {host:?} must be a name or an address, without a port"
+            ));
         }
         if !self.clusters.contains_key(cluster) {
             problems.push(format!("route {path_prefix:?}: there is no cluster {cluster:?}"));
@@ -80,6 +86,16 @@ fn is_endpoint(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else {
         return false;
     };
-    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    !host.is_empty() && host.bytes().all(is_host) && port.parse::<u16>().is_ok()
+    is_name(host) && port.parse::<u16>().is_ok()
+}
+
+/// As it stands in the Host of a request, where an IPv6 address is in brackets.
+fn is_routable(host: &str) -> bool {
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    address.map_or(is_name(host), |text| text.parse::<Ipv6Addr>().is_ok())
+}
+
+fn is_name(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !text.is_empty() && text.bytes().all(fits)
 }

@@ -17,6 +17,7 @@ use super::Gateway;
 use super::body::{Lease, Progress, RequestBody};
 use super::error::Failure;
 use super::headers::Connection;
+use super::policy;
 use super::route::Routes;
 use super::served::Served;
 use super::upgrade;
@@ -223,6 +224,9 @@ fn accept(
 ) -> Option<Response<Incoming>> {
     *answer.version_mut() = http::Version::HTTP_11;
     let headers = answer.headers_mut();
+    if !policy::is_framed(headers) {
+        return None;
+    }
     let connection = Connection::read(headers)?;
     let protocol = headers.get(UPGRADE).cloned();
     connection.drop_from(headers);

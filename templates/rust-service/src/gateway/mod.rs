@@ -175,7 +175,8 @@ impl Gateway {
         let Hit { answer, lease } =
             self.try_endpoints(routes, cluster, request, &plan, served).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(upgrade::tunnel(answer, lease, upgraded, Rc::clone(client)));
+            let (client, idle) = (Rc::clone(client), config.timeouts.tunnel_idle);
+            return Ok(upgrade::tunnel(answer, lease, upgraded, client, idle));
         }
         let patience = config.timeouts.body_progress;
         Ok(answer.map(|body| AnswerBody::upstream(body, lease, patience)))

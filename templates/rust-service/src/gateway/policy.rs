@@ -27,7 +27,9 @@ pub fn examine(parts: &Parts, connection: &Connection, own_name: &str) -> Result
     if parts.method == Method::TRACE {
         return Err(Failure::Trace);
     }
-    check_coding(&parts.headers)?;
+    if !is_plain_coding(&parts.headers) {
+        return Err(Failure::Refused("transfer coding other than chunked"));
+    }
     let host = host(parts)?;
     check_target(parts, host)?;
     if has_passed(&parts.headers, own_name) {
@@ -37,13 +39,25 @@ pub fn examine(parts: &Parts, connection: &Connection, own_name: &str) -> Result
 }
 
 /// hyper takes any list of codings that ends in chunked, but undoes the chunks alone.
-fn check_coding(headers: &HeaderMap) -> Result<(), Failure> {
+fn is_plain_coding(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(TRANSFER_ENCODING).iter();
     match (values.next(), values.next()) {
-        (None, _) => Ok(()),
-        (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(Failure::Refused("transfer coding other than chunked")),
+        (None, _) => true,
+        (Some(only), None) => only.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        _ => false,
     }
+}
+
+/// Whether it is beyond doubt how long the body of an answer is. hyper looks at lengths only where a
+/// body follows, and passes one on that chunks belie. What is there more than once becomes one.
+pub fn is_framed(headers: &mut HeaderMap) -> bool {
+    let Some(length) = headers.get(CONTENT_LENGTH).cloned() else {
+        return is_plain_coding(headers);
+    };
+    let is_number = length.as_bytes().iter().all(u8::is_ascii_digit);
+    let agree = headers.get_all(CONTENT_LENGTH).iter().all(|other| *other == length);
+    headers.insert(CONTENT_LENGTH, length);
+    is_number && agree && !headers.contains_key(TRANSFER_ENCODING)
 }
 
 /// "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that

@@ -1,12 +1,14 @@
 //! The change to another protocol on a connection, when both sides want it.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::io::copy_bidirectional;
 use tokio::task::spawn_local;
 
 use super::Client;
@@ -29,12 +31,14 @@ pub fn is_among(chosen: &HeaderValue, offered: Option<&HeaderValue>) -> bool {
     offered.any(|protocol| protocol.eq_ignore_ascii_case(chosen.as_bytes()))
 }
 
-/// Copies bytes both ways once both sides have changed to another protocol.
+/// Copies bytes both ways once both sides have changed to another protocol, until both have ended it or
+/// nothing comes any more.
 pub fn tunnel(
     mut answer: Response<Incoming>,
     mut lease: Lease,
     upgraded: Option<OnUpgrade>,
     client: Rc<Client>,
+    idle: Duration,
 ) -> Response<AnswerBody> {
     lease.sender = None;
     let upstream = hyper::upgrade::on(&mut answer);
@@ -43,9 +47,12 @@ pub fn tunnel(
             if let (Ok(down), Ok(up)) = tokio::join!(upgraded, upstream) {
                 client.exchange.begin();
                 let (mut down, mut up) = (TokioIo::new(down), TokioIo::new(up));
-                // Until both sides have ended it, the client's side can only end in a reset.
-                if tokio::io::copy_bidirectional(&mut down, &mut up).await.is_ok() {
-                    client.exchange.end();
+                tokio::select! {
+                    // Until both sides have ended it, the client's side can only end in a reset.
+                    copied = copy_bidirectional(&mut down, &mut up) => if copied.is_ok() {
+                        client.exchange.end();
+                    },
+                    () = client.exchange.silence(idle) => {}
                 }
             }
             drop((lease, client));
