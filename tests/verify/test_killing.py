@@ -104,6 +104,16 @@ def test_a_run_that_is_killed_is_cleaned_up_after(user: User, engine: Engine, pr
     assert not sweep.lives(run)
 
 
+def test_a_run_with_another_directory_for_temporary_files_is_not_swept(
+    user: User, engine: Engine, project: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with busy(user, engine, project) as (_, run):
+        assert User(user.cli, elsewhere).verify("--sweep").returncode == 0
+        assert engine.labelled(run) == {"containers": 1, "networks": 1, "volumes": 1, "images": 1}
+
+
 def test_what_is_left_when_all_were_killed_is_swept(user: User, engine: Engine, project: Path) -> None:
     with busy(user, engine, project) as (process, run), busy(user, engine, project) as (other, living):
         for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():

@@ -52,8 +52,8 @@ class User:
                 process.kill()
 
     def directories(self) -> set[str]:
-        """Temporary directories that are there, but the one of all claims."""
-        return {path.name for path in self.temporary.iterdir()} - {f"bedplate-runs-{os.getuid()}"}
+        """Temporary directories that are there."""
+        return {path.name for path in self.temporary.iterdir()}
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ LABEL: Final = "bedplate.run"
 PATIENCE: Final = 15.0
 """Seconds that the engine gets to finish what was asked of it before a run ended."""
 _POLL: Final = 0.2
+_CLAIMS: Final = Path("/var/tmp/bedplate-runs")  # noqa: S108
+"""One place for all users and whatever TMPDIR is, because they may share an engine."""
 _PREFIX: Final = "bedplate-verify-"
 _ID: Final = re.compile(r"(?P<host>[a-z0-9-]+)\.[0-9a-f]{8}")
 
@@ -69,13 +71,15 @@ class Claim:
     """Says that a run lives, as long as it is held: a lock on a file named like the run."""
 
     def __init__(self, run: str) -> None:
-        self._path = _claims() / run
+        self._path = _CLAIMS / run
         self._file: int | None = None
 
     def __enter__(self) -> Self:
         """Take the lock."""
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with suppress(FileExistsError):
+            _CLAIMS.mkdir()
+            _CLAIMS.chmod(0o1777)  # as directories for temporary files are: everyone may claim
+        self._file = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         return self
 
@@ -95,11 +99,11 @@ def new_run_id() -> str:
 def lives(run: str) -> bool:
     """Whether a run of this machine still runs."""
     try:
-        file = os.open(_claims() / run, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
+        file = os.open(_CLAIMS / run, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
         return False
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
     finally:
@@ -134,7 +138,8 @@ def remove_files(run: str) -> Removed:
     directory = directory_of(run)
     existed = directory.is_dir()
     shutil.rmtree(directory, ignore_errors=True)
-    (_claims() / run).unlink(missing_ok=True)
+    with suppress(PermissionError):  # of another user
+        (_CLAIMS / run).unlink(missing_ok=True)
     return Removed(directories=int(existed))
 
 
@@ -213,10 +218,6 @@ def _directories() -> Iterator[Path]:
         with suppress(OSError):  # gone meanwhile
             if path.stat().st_uid == os.getuid():
                 yield path
-
-
-def _claims() -> Path:
-    return Path(tempfile.gettempdir()) / f"bedplate-runs-{os.getuid()}"
 
 
 def _host() -> str:
