@@ -73,6 +73,7 @@ Bases = Annotated[
     typer.Option("--bases", help="Base images: pulled, or stand-ins made here."),
 ]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Go on after a failed row.")]
+Reuse = Annotated[bool, typer.Option("--reuse", help="Do not prove again what was proved on the same.")]
 Report = Annotated[
     Path | None, typer.Option("--report", metavar="DIR", help="Write report.json, junit.xml and report.html.")
 ]
@@ -191,6 +192,7 @@ def verify(
     engine: Engine = "auto",
     bases: Bases = "auto",
     keep_going: KeepGoing = False,
+    reuse: Reuse = False,
     report: Report = None,
     project: Existing = None,
     sweep: Sweep = False,
@@ -211,6 +213,7 @@ def verify(
             engine=engine,
             bases=bases,
             keep_going=keep_going,
+            reuse=reuse,
             report=report,
             project=project,
             sweep=sweep,

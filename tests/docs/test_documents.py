@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from shell import ROOT
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("ci/**/*.md"), *ROOT.glob("contract/*.md")])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("ci/**/*.md"), *ROOT.glob("contract/*.md"), *ROOT.glob("docs/**/*.md")]
+)
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
 # Code spans that name a place: with a slash or a suffix, and nothing that only a shell or a reader fills in.
 PLACE = re.compile(r"`([a-z][\w.-]*(?:/[\w.-]+)*/?)`")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from junitparser import JUnitXml
 from shell import Cli
+from test_report import validate
 from verify_user import Engine, User
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
@@ -131,6 +132,10 @@ def test_the_report_names_every_base_image_and_where_it_came_from(evidence: Evid
     bases = {base["image"].rsplit("/", 1)[-1].partition(":")[0]: base for base in evidence.content["bases"]}
     assert set(bases) == {"golang", "rust", "static-debian12", "cc-debian12"}
     assert all(base["origin"] in {"registry", "stand-in"} and base["id"] for base in bases.values())
+
+
+def test_the_report_keeps_to_its_schema(evidence: Evidence) -> None:
+    validate(evidence.content)
 
 
 def test_junit_agrees_with_the_report(evidence: Evidence) -> None:

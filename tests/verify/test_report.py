@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import pytest
 from bedplate.verify.bases import Base
 from bedplate.verify.findings import Check, Figure, Findings, Status
 from bedplate.verify.levels import Level, LevelResult, RowResult
@@ -90,12 +89,6 @@ def test_a_written_report_keeps_to_its_schema(tmp_path: Path) -> None:
     for number, case in enumerate((GREEN, red(tmp_path / "1/logs/x.log"), report())):
         write(case, tmp_path / str(number))
         validate(json.loads((tmp_path / str(number) / "report.json").read_text()))
-
-
-def test_the_schema_wants_a_reason_for_everything_that_did_not_pass() -> None:
-    silent = report(row("http-api", result(Level.RENDER, Check("render", Status.FAILED))))
-    with pytest.raises(jsonschema.ValidationError):
-        validate(record(silent))
 
 
 def test_the_record_says_what_ran_on_what(tmp_path: Path) -> None:

@@ -4,77 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field, replace
-from html.parser import HTMLParser
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bedplate.verify.findings import Check, Figure, Findings, Status
-from bedplate.verify.levels import Level, LevelResult
+from bedplate.verify.levels import Level, LevelResult, Proof
 from bedplate.verify.report import Report, write
 from bedplate.verify.report_page import LOG_BYTES, page
 from bedplate.verify.rows import Row
+from html_reader import Element, read
 from test_report import GREEN, PASSED, red, report, result, row
 
-VOID = {"meta", "br", "link", "img", "input", "hr", "base", "embed", "source"}
 HOSTILE = """</td></details><script>alert(1)</script><img src=x onerror=alert(1)> " ' & {{ 7 * 7 }}"""
-
-
-@dataclass
-class Element:
-    """An element, its attributes, and what is in it."""
-
-    name: str
-    attributes: dict[str, str]
-    children: list[Element | str] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        """All text in it."""
-        return "".join(child if isinstance(child, str) else child.text for child in self.children)
-
-    def all(self, *names: str) -> list[Element]:
-        """Elements of these names in it, in order; all of them without a name."""
-        inside = [child for child in self.children if isinstance(child, Element)]
-        found = [(child, child.all(*names)) for child in inside]
-        return [each for child, more in found for each in [child] * (child.name in names or not names) + more]
-
-    def lines(self) -> list[list[str]]:
-        """The body of a table, as the words of its cells."""
-        return [[" ".join(cell.text.split()) for cell in line.all("th", "td")] for line in self.all("tr")[1:]]
-
-
-class Reader(HTMLParser):
-    """Builds elements, and insists that each is closed where it should be."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.root = Element("", {})
-        self.open = [self.root]
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        element = Element(tag, {name: value or "" for name, value in attrs})
-        self.open[-1].children.append(element)
-        if tag not in VOID:
-            self.open.append(element)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop().name == tag
-
-    def handle_data(self, data: str) -> None:
-        into = self.open[-1]
-        # By the HTML standard, section 13.2.6.4.7, a line feed right after <pre> is no part of it.
-        into.children.append(data.removeprefix("\n") if into.name == "pre" and not into.children else data)
-
-
-def read(text: str) -> Element:
-    reader = Reader()
-    reader.feed(text)
-    reader.close()
-    assert reader.open == [reader.root]
-    return reader.root
 
 
 @dataclass(frozen=True)
@@ -123,6 +68,16 @@ def test_the_matrix_has_each_row_with_the_outcome_and_time_of_each_level(failed:
         assert cells[1:] == shown
     cells = failed.section("Rows by level").all("td")
     assert all(cell.text.split()[0] in cell.attributes["class"].split() for cell in cells)
+
+
+def test_what_was_reused_looks_different_from_what_ran(tmp_path: Path) -> None:
+    proof = Proof("here.4567cdef", datetime(2026, 11, 23, 9, tzinfo=UTC))
+    levels = (result(Level.RENDER, PASSED), replace(result(Level.STATIC, PASSED), seconds=0.0, proof=proof))
+    case = written(report(row("http-api", *levels)), tmp_path)
+    ran, reused = case.section("Rows by level").all("td")
+    assert (ran.attributes["class"], reused.attributes["class"]) == ("passed", "reused")
+    assert reused.text == "passed reused from 2026-11-23 09:00:00+00:00"
+    assert "here.4567cdef" in case.section("Each row").text
 
 
 def test_each_figure_stands_beside_its_budget(failed: Written) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -22,6 +23,7 @@ from bedplate.verify import sweep
 from bedplate.verify.findings import Findings
 from bedplate.verify.levels import Level, RowResult
 from bedplate.verify.progress import Display, Lines, LiveTable
+from bedplate.verify.proofs import Proofs
 from bedplate.verify.rows import Row, select
 from bedplate.verify.run import ADVICE, Docker
 from bedplate.verify.snapshot import origin_of
@@ -40,6 +42,7 @@ class VerifyOptions:
     engine: Literal["auto", "container", "host"] = "auto"
     bases: Literal["auto", "registry", "local"] = "auto"
     keep_going: bool = False
+    reuse: bool = False
     report: Path | None = None
     project: Path | None = None
     sweep: bool = False
@@ -110,6 +113,8 @@ def _verify(options: VerifyOptions, rows: tuple[Row, ...], display: Display) -> 
         jobs=options.jobs,
         keep_going=options.keep_going,
         rows=options.rows,
+        proofs=Proofs.usual(os.environ),
+        reuse=options.reuse,
     )
     with Verification.open(settings, display) as verification:
         results, across = _work(options, rows, verification)

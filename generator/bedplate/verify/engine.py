@@ -61,6 +61,10 @@ class Engine(Protocol):
         """The base images that were used."""
         ...
 
+    def bases_of(self, subject: Subject) -> tuple[Base, ...]:
+        """Those among them that one project is built on."""
+        ...
+
     def steps(self, level: Level) -> Sequence[Callable[[Subject], Findings]]:
         """What is done on a level, in order; a step that fails ends the level."""
         ...

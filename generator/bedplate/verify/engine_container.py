@@ -12,6 +12,7 @@ from typing import Final
 
 from bedplate.errors import BadInput
 from bedplate.verify import bases
+from bedplate.verify.bases import Base
 from bedplate.verify.dockerfile import named_images
 from bedplate.verify.engine import Engine, Name, Subject, log_of, stepped
 from bedplate.verify.findings import Check, Figure, Findings, Status
@@ -55,9 +56,14 @@ class Container(Engine):
                 announce=announce,
             )
 
-    def bases(self) -> tuple[bases.Base, ...]:
+    def bases(self) -> tuple[Base, ...]:
         """The base images of all projects that were prepared."""
         return tuple(self._bases.provenance.values()) if self._bases else ()
+
+    def bases_of(self, subject: Subject) -> tuple[Base, ...]:
+        """The base images that the Dockerfile of one project names."""
+        named = _images(subject)
+        return tuple(base for base in self.bases() if base.image in named)
 
     def steps(self, level: Level) -> Sequence[Callable[[Subject], Findings]]:
         """Stages of the Dockerfile, verbs of the Makefile, then the probe."""

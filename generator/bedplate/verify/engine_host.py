@@ -53,6 +53,10 @@ class Host(Engine):
         """None: nothing is built in images."""
         return ()
 
+    def bases_of(self, subject: Subject) -> tuple[Base, ...]:
+        """None for any project."""
+        return ()
+
     def steps(self, level: Level) -> Sequence[Callable[[Subject], Findings]]:
         """Verbs that need no container engine; for the others, why they are skipped."""
         match level:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -28,12 +29,29 @@ LEVELS: Final = tuple(Level)
 
 
 @dataclass(frozen=True)
+class Proof:
+    """The run in which a level of a row was proved, and when."""
+
+    run: str
+    at: datetime
+
+    @property
+    def told(self) -> str:
+        """`reused from 2026-11-24 12:00:00+00:00, run here.0123abcd`."""
+        return f"reused from {self.at.isoformat(sep=' ', timespec='seconds')}, run {self.run}"
+
+
+@dataclass(frozen=True)
 class LevelResult:
-    """What one level found out about one row, and the seconds that it took."""
+    """What one level found out about one row, and the seconds that it took.
+
+    With a `proof` nothing was tried in this run: the findings are those of the run that it names.
+    """
 
     level: Level
     findings: Findings
     seconds: float = 0.0
+    proof: Proof | None = None
 
     @property
     def status(self) -> Status:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from bedplate.verify.findings import Status
 from bedplate.verify.levels import Level, LevelResult
+from bedplate.verify.observer import Observer
 from bedplate.verify.report import Report
 from bedplate.verify.report_table import Cell, footer, level_cell, plain, tables
 from bedplate.verify.rows import Row
-from bedplate.verify.verification import Observer
 
 if TYPE_CHECKING:
     from rich.table import Table

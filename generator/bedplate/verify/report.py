@@ -96,11 +96,17 @@ def _row(row: RowResult, directory: Path | None) -> dict[str, Any]:
                 "level": str(result.level),
                 "status": str(result.status),
                 "seconds": round(result.seconds, 3),
+                "reused": _reused(result),
                 **_findings(result.findings, directory),
             }
             for result in row.levels
         ],
     }
+
+
+def _reused(result: LevelResult) -> dict[str, str] | None:
+    proof = result.proof
+    return {"run": proof.run, "at": proof.at.isoformat(timespec="seconds")} if proof else None
 
 
 def _findings(findings: Findings, directory: Path | None = None) -> dict[str, Any]:
@@ -135,15 +141,10 @@ def _figure(figure: Figure) -> dict[str, Any]:
 def junit(report: Report) -> ElementTree.Element:
     """A test suite per row, a test case per check and per figure with a budget, as CI servers read it."""
     suites = ElementTree.Element("testsuites", name="bedplate verify")
-    rows = [
-        (row.id, [(result.level, result.findings, result.seconds) for result in row.levels])
-        for row in report.rows
-    ]
-    across: list[tuple[str, list[tuple[Level, Findings, float]]]] = []
-    if report.across.checks:
-        across = [("across rows", [(Level.RENDER, report.across, 0.0)])]
+    rows = [(row.id, row.levels) for row in report.rows]
+    across = [("across rows", (LevelResult(Level.RENDER, report.across),))] if report.across.checks else []
     for name, levels in [*rows, *across]:
-        cases = [case for level, findings, _ in levels for case in _cases(name, level, findings)]
+        cases = [case for result in levels for case in _cases(name, result)]
         suite = ElementTree.SubElement(
             suites,
             "testsuite",
@@ -152,32 +153,37 @@ def junit(report: Report) -> ElementTree.Element:
             failures=str(sum(case.find("failure") is not None for case in cases)),
             errors="0",
             skipped=str(sum(case.find("skipped") is not None for case in cases)),
-            time=f"{sum(seconds for _, _, seconds in levels):.3f}",
+            time=f"{sum(result.seconds for result in levels):.3f}",
             timestamp=report.started.isoformat(timespec="seconds"),
         )
         suite.extend(cases)
     return suites
 
 
-def _cases(row: str, level: Level, findings: Findings) -> Iterator[ElementTree.Element]:
-    for check in findings.checks:
-        case = _case(row, level, check.name, check.seconds)
+def _cases(row: str, result: LevelResult) -> Iterator[ElementTree.Element]:
+    for check in result.findings.checks:
+        case = _case(row, result, check.name, check.seconds)
         if check.status is Status.SKIPPED:
             ElementTree.SubElement(case, "skipped", message=_xml(check.detail))
         elif check.status is Status.FAILED:
             first = check.detail.partition("\n")[0]
             ElementTree.SubElement(case, "failure", message=_xml(first)).text = _xml(check.detail)
         yield case
-    for figure in findings.figures:
+    for figure in result.findings.figures:
         if figure.budget is not None:
-            case = _case(row, level, f"{figure.name} within budget", 0.0)
+            case = _case(row, result, f"{figure.name} within budget", 0.0)
             if not figure.within:
                 ElementTree.SubElement(case, "failure", message=over_budget(figure))
             yield case
 
 
-def _case(row: str, level: Level, name: str, seconds: float) -> ElementTree.Element:
-    return ElementTree.Element("testcase", classname=f"{row}.{level}", name=name, time=f"{seconds:.3f}")
+def _case(row: str, result: LevelResult, name: str, seconds: float) -> ElementTree.Element:
+    """A test case; one that was reused says so, and took no time."""
+    taken = 0.0 if result.proof else seconds
+    case = ElementTree.Element("testcase", classname=f"{row}.{result.level}", name=name, time=f"{taken:.3f}")
+    if result.proof:
+        ElementTree.SubElement(case, "system-out").text = result.proof.told
+    return case
 
 
 def _xml(text: str) -> str:

@@ -49,8 +49,10 @@ def _figure_line(row: RowResult, names: Sequence[str]) -> tuple[Cell, ...]:
 
 
 def level_cell(result: LevelResult) -> Cell:
-    """`ok 12.3 s`, with the number of checks in it that were skipped."""
+    """`ok 12.3 s`, with the number of checks in it that were skipped; `ok, reused` when nothing ran."""
     text = _WORDS[result.status]
+    if result.proof is not None:
+        return Cell(f"{text}, reused", result.status)
     if result.status is not Status.SKIPPED:
         text += f" {result.seconds:.1f} s"
         skipped = sum(check.status is Status.SKIPPED for check in result.findings.checks)
@@ -96,6 +98,7 @@ def footer(report: Report) -> Iterator[str]:
         yield from ("", f"across rows: {name}", *_indented(detail))
     for row in report.rows:
         yield from _failure(row)
+    yield from _reuses(report)
     yield from _skips(report)
 
 
@@ -117,6 +120,19 @@ def _failure(row: RowResult) -> Iterator[str]:
 
 def _indented(detail: str) -> Iterator[str]:
     return (f"  | {line}" for line in detail.splitlines())
+
+
+def _reuses(report: Report) -> Iterator[str]:
+    """Levels that did not run now, by the run that proved them."""
+    reused: dict[str, dict[str, list[str]]] = {}
+    for row in report.rows:
+        for result in row.levels:
+            if result.proof is not None:
+                reused.setdefault(result.proof.told, {}).setdefault(row.id, []).append(result.level)
+    if reused:
+        yield ""
+    for told, rows in reused.items():
+        yield f"{told}: " + "; ".join(f"{row} ({', '.join(levels)})" for row, levels in rows.items())
 
 
 def _skips(report: Report) -> Iterator[str]:

@@ -9,8 +9,9 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 from jinja2 import TemplateError
 
@@ -25,8 +26,10 @@ from bedplate.verify.engine_container import Container
 from bedplate.verify.engine_host import Host
 from bedplate.verify.findings import Check, Findings, Status
 from bedplate.verify.invariants import FOR_ANY_PROJECT, Tree, hold, verdict
-from bedplate.verify.levels import Level, LevelResult, RowResult
+from bedplate.verify.levels import Level, LevelResult, Proof, RowResult
+from bedplate.verify.observer import Observer, Silence
 from bedplate.verify.processes import Cancelled
+from bedplate.verify.proofs import Claim, Proofs
 from bedplate.verify.rendering import Emission, batches, emit
 from bedplate.verify.rows import Row, default_rows, settled
 from bedplate.verify.run import Docker, Run
@@ -40,7 +43,8 @@ Result = TypeVar("Result")
 class Settings:
     """How to verify. `source` is the template, this checkout by default; `logs` keeps those of failures.
 
-    `rows` is the set that the rows are from.
+    `rows` is the set that the rows are from. `proofs` is where what was proved is kept; `reuse` takes a
+    row as proved that has its proofs there.
     """
 
     engine: Literal["auto", "container", "host"] = "auto"
@@ -50,32 +54,8 @@ class Settings:
     jobs: int = 1
     keep_going: bool = True
     rows: str = "default"
-
-
-class Observer(Protocol):
-    """Hears how far a verification is, from several threads."""
-
-    def announce(self, line: str) -> None:
-        """Something that takes a while begins."""
-
-    def started(self, row: Row, level: Level) -> None:
-        """A level of a row begins."""
-
-    def ended(self, row: Row, result: LevelResult) -> None:
-        """A level of a row has ended."""
-
-
-class Silence:
-    """An observer that tells nobody."""
-
-    def announce(self, line: str) -> None:
-        """Tell nobody."""
-
-    def started(self, row: Row, level: Level) -> None:
-        """Tell nobody."""
-
-    def ended(self, row: Row, result: LevelResult) -> None:
-        """Tell nobody."""
+    proofs: Proofs | None = None
+    reuse: bool = False
 
 
 class Verification:
@@ -185,8 +165,9 @@ class Verification:
     def _deepen(self, emission: Emission, rendered: LevelResult, upto: Level) -> RowResult:
         """Work off the levels below render; after one that failed, the others are skipped."""
         row, subject = emission.row, _subject(emission)
-        results = [rendered]
-        for level in upto.including[1:]:
+        claim = Claim.of(subject, self.engine) if self.settings.proofs else None
+        results = [rendered, *self._proved(row, claim, upto)] if rendered.findings.passed else [rendered]
+        for level in upto.including[len(results) :]:
             if obstacle := self._obstacle(results):
                 skipped = Findings((Check(str(level), Status.SKIPPED, obstacle),))
                 results.append(self._told(row, level, skipped, 0.0))
@@ -194,8 +175,23 @@ class Verification:
                 results.append(self._level(row, subject, level))
         if any(result.status is Status.FAILED for result in results):
             self._failed.append(row.id)
+        self._keep(claim, results)
         command = self._command("--row", row.id, upto)
         return RowResult(row, tuple(results), command, row.copier_command(self._source()))
+
+    def _proved(self, row: Row, claim: Claim | None, upto: Level) -> Iterator[LevelResult]:
+        """The levels below render as an earlier run proved them, when that is wanted."""
+        if claim and self.settings.proofs and self.settings.reuse:
+            for result in self.settings.proofs.find(claim, upto):
+                self._observer.ended(row, result)
+                yield result
+
+    def _keep(self, claim: Claim | None, results: Sequence[LevelResult]) -> None:
+        if claim and self.settings.proofs:
+            try:
+                self.settings.proofs.keep(claim, results, Proof(self.run.id, datetime.now(UTC)))
+            except OSError as error:
+                self._observer.announce(f"proofs are not kept: {error}")
 
     def _command(self, option: str, value: str, upto: Level) -> str:
         """The command that verifies the same again."""
