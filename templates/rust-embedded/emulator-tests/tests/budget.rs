@@ -29,6 +29,13 @@ fn keeps_to_its_budgets_of_instructions() {
 }
 
 #[test]
+fn counts_an_instruction_as_one() {
+    let counted = figure(&figures("budget"), "instructions of 20000");
+    // The counter has a resolution of 1.25, and it takes a few instructions to read it.
+    assert!((20_000..20_010).contains(&counted), "{counted}");
+}
+
+#[test]
 fn uses_less_stack_than_the_call_graph_allows() {
     let used = figure(&figures("stack"), "bytes of stack");
     let allowed = Budgets::read().unwrap().stack;

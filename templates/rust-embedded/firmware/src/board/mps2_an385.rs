@@ -179,10 +179,10 @@ pub(crate) fn stamp() -> u32 {
 }
 
 /// Instructions since then, as the emulator counts them: at `-icount shift=5` one takes 32 ns, and
-/// this counter of the FPGA runs at 20 MHz. It is 0 at power-on.
+/// its model of this counter of the FPGA, which is 0 at power-on, goes up every 40 ns.
 #[cfg(feature = "selftest")]
 pub(crate) fn instructions_since(stamp: u32) -> u32 {
-    self::stamp().wrapping_sub(stamp).saturating_mul(25).div_ceil(16)
+    self::stamp().wrapping_sub(stamp).saturating_mul(5).div_ceil(4)
 }
 
 /// Switches the transmitter off: what is given to it stays there.
