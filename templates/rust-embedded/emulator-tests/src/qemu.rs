@@ -73,7 +73,7 @@ pub struct Qemu {
     frames: Receiver<Result<Message, String>>,
     said: Option<JoinHandle<String>>,
     monitor: PathBuf,
-    /// Whether a reset may have cut a frame off.
+    /// Whether what arrives next may be the rest of a frame that a reset has cut off.
     cut: bool,
 }
 
@@ -118,6 +118,8 @@ impl Qemu {
         let (sender, frames) = mpsc::channel();
         thread::spawn(move || {
             let mut decoder = Decoder::<{ LONGEST + 1 }>::new();
+            // Who listens may have heard the beginning of a frame before the device was switched on.
+            let _ = decoder.push(1);
             let mut bytes = [0; 256];
             while let Ok(count @ 1..) = output.read(&mut bytes) {
                 for &byte in &bytes[..count] {
@@ -134,7 +136,7 @@ impl Qemu {
             let _ = errors.read_to_end(&mut said);
             String::from_utf8_lossy(&said).into_owned()
         });
-        Self { child, link, frames, said: Some(said), monitor, cut: false }
+        Self { child, link, frames, said: Some(said), monitor, cut: true }
     }
 
     /// Sends a command.
