@@ -123,6 +123,16 @@ fn hello_is_followed_by_the_epitaph_until_the_welcome() {
 }
 
 #[test]
+fn a_welcome_without_an_epoch_is_none() {
+    let mut memory = Memory::new();
+    let mut bench = Bench::new(SETUP, &mut memory);
+    bench.said();
+    bench.tell(command::WELCOME, 0, 0, &[]);
+    assert!(!bench.node.is_welcomed());
+    assert_eq!(of_kind(&bench.run(2_000), report::HELLO).len(), 1);
+}
+
+#[test]
 fn status_comes_every_thirty_seconds() {
     let mut memory = Memory::new();
     let mut bench = Bench::new(SETUP, &mut memory);
