@@ -69,7 +69,7 @@ impl Worker {
             gateway: Rc::new((self.gateway)()),
             stats: self.stats,
             phases: self.phases.clone(),
-            room: Arc::new(Semaphore::new(self.connections)),
+            room: Arc::new(Semaphore::new(self.connections.min(Semaphore::MAX_PERMITS))),
         };
         let reaper = spawn_local(reap(Rc::clone(&acceptor.gateway)));
         let (work, mut ended) = Work::new();

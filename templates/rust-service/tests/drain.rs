@@ -133,25 +133,27 @@ fn idle_connections_do_not_hold_it_up() {
 /// What a request comes to of which only `begun` was sent before the listener closed.
 fn ask_across(mut client: Client, begun: &'static str, service: Service) -> io::Result<Answer> {
     client.try_send(begun)?;
+    until(|| client.is_read());
     let address = service.address;
     let asked = std::thread::spawn(move || {
         until(|| TcpStream::connect(address).is_err());
         client.try_send(GET.trim_start_matches(begun))?;
         client.answer()
     });
-    assert_eq!(block_on(service.drain(Duration::ZERO, Duration::from_secs(20)))?, 0);
+    assert_eq!(block_on(service.drain(Duration::ZERO, Duration::from_mins(2)))?, 0);
     asked.join().map_err(|_| io::Error::other("panicked"))?
 }
 
 #[test]
 fn a_request_that_is_on_its_way_when_the_listener_closes_is_answered() {
     let upstream = Upstream::ok();
+    let unhurried = "timeouts.header_read = \"60s\"";
     for begun in ["", "GET / HT"] {
-        let service = start_before(&[&upstream], "");
+        let service = start_before(&[&upstream], unhurried);
         let client = Client::connect(service.address);
         assert_eq!(ask_across(client, begun, service).unwrap().status, 200, "after {begun:?}");
     }
-    let service = start_before(&[&upstream], "");
+    let service = start_before(&[&upstream], unhurried);
     let mut client = Client::connect(service.address);
     client.send(GET);
     client.answer().unwrap();

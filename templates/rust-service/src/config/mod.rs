@@ -241,7 +241,7 @@ mod tests {
     fn every_rule_that_is_broken_is_named() {
         let text = r#"
             name = "two words"
-            limits = { connections = 0, header_bytes = 100 }
+            limits = { connections = 0, header_bytes = 100, headers = 40_000 }
             upstream.connect = "0s"
             retry.share = 2.0
             route = [{ host = "a:80", path_prefix = "api", cluster = "nowhere" }]
@@ -252,6 +252,7 @@ mod tests {
             "name must be a token of HTTP: letters, digits and some punctuation",
             "limits.connections must be at least 1",
             "limits.header_bytes must be at least 8192",
+            "limits.headers must be at most 32768",
             "upstream.connect must be above 0s",
             "retry.share must be from 0 to 1",
             "route: path_prefix \"api\" must begin with /",

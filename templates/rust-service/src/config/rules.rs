@@ -4,6 +4,9 @@ use std::net::{Ipv6Addr, SocketAddr};
 
 use super::{Config, Route};
 
+/// What `http::HeaderMap` has room for.
+const MOST_HEADERS: usize = 1 << 15;
+
 impl Config {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -27,6 +30,10 @@ impl Config {
         ] {
             rule(value >= least, &format!("{name} must be at least {least}"));
         }
+        rule(
+            self.limits.headers <= MOST_HEADERS,
+            &format!("limits.headers must be at most {MOST_HEADERS}"),
+        );
         for (name, value) in [
             ("timeouts.header_read", self.timeouts.header_read),
             ("timeouts.client_idle", self.timeouts.client_idle),
