@@ -63,7 +63,9 @@ Rows = Annotated[
     typer.Option("--rows", help="Which rows of answers: the defaults, or how far they are varied."),
 ]
 Row = Annotated[list[str] | None, typer.Option("--row", metavar="ID", help="Only this row. Repeatable.")]
-Level = Annotated[Literal["render", "static", "build", "run"], typer.Option("--level", help="How deep.")]
+Level = Annotated[
+    Literal["render", "static", "build", "run", "update"], typer.Option("--level", help="How deep.")
+]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Rows verified at the same time.")]
 Engine = Annotated[
     Literal["auto", "container", "host"], typer.Option("--engine", help="What builds and runs.")

@@ -6,35 +6,10 @@ import importlib.metadata
 import os
 
 import pytest
-import yaml
-from copier_user import FLOOR, User
+from copier_user import FLOOR, User, answers, commit, copy, release
 from shell import ROOT, Cli
 
 UPDATE_AVAILABLE = 2
-
-
-def copy(user: User, source: object, *arguments: str, domain: str = "http-api") -> Cli:
-    """Make `demo` and commit it, as a user would."""
-    finished = user.copier("copy", "--defaults", "--data", f"domain={domain}", *arguments, source, "demo")
-    assert finished.returncode == 0, finished.stderr
-    project = Cli(user.directory / "demo", user.environment)
-    project.git("init", "--quiet")
-    commit(project, "Start")
-    return project
-
-
-def commit(repository: Cli, subject: str) -> None:
-    repository.git("add", "--all")
-    repository.git("commit", "--quiet", f"--message={subject}")
-
-
-def release(template: Cli, version: str) -> None:
-    commit(template, version)
-    template.git("tag", version)
-
-
-def answers(project: Cli) -> dict[str, object]:
-    return yaml.safe_load((project.directory / ".copier-answers.yml").read_text())
 
 
 def improve(template: Cli) -> None:
@@ -151,18 +126,6 @@ def test_the_command_works_on_every_copier_that_is_promised(user: User, template
     refused = user.bedplate(*arguments[:-1], f"{source}-nowhere", PYTHONPATH=path)
     assert refused.returncode != 0
     assert "Traceback" not in refused.stderr
-
-
-def test_a_domain_that_is_gone_stops_the_update(user: User, template_repository: Cli) -> None:
-    """With a default for the domain, the project would silently become one of another language."""
-    project = copy(user, template_repository.directory)
-    catalogue = template_repository.directory / "questions/domains.yml"
-    catalogue.write_text(catalogue.read_text().replace("    http-api:\n", "    http-service:\n"))
-    release(template_repository, "2.0.0")
-    finished = project.copier("update", "--defaults")
-    assert finished.returncode != 0
-    assert 'Question "domain" is required' in finished.stderr
-    assert project.git("status", "--porcelain") == ""
 
 
 def test_a_domain_must_be_given(user: User, template_repository: Cli) -> None:

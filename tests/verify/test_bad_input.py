@@ -23,6 +23,7 @@ NO_ENGINE = {"DOCKER_HOST": "tcp://127.0.0.1:9"}
         ),
         (["http-gateway", "--row", Row("http-api").id], "not a row of http-gateway"),
         (["--project", "nowhere"], "nowhere: not an emitted project"),
+        (["--project", ".", "--level", "update"], "--level update: starts from the template's own history"),
         (["http-api", "--project", "."], "--project PATH: a project that exists has its answers"),
         (["--report", "/dev/null/report"], "--report /dev/null/report: Not a directory"),
     ],

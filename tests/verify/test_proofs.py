@@ -53,6 +53,13 @@ def test_what_was_proved_is_found_again_with_the_run_that_did(proofs: Proofs) ->
     assert proofs.find(CLAIM, Level.STATIC) == found[:1]
 
 
+def test_level_update_is_done_anew_on_what_was_proved(proofs: Proofs) -> None:
+    rest = (LevelResult(Level.RUN, Findings((OK,))), LevelResult(Level.UPDATE, Findings((OK,))))
+    proofs.keep(CLAIM, (*GREEN, *rest), PROOF)
+    found = proofs.find(CLAIM, Level.UPDATE)
+    assert [result.level for result in found] == [Level.STATIC, Level.BUILD, Level.RUN]
+
+
 def test_a_row_is_taken_as_a_whole(proofs: Proofs) -> None:
     """What is proved up to build does not spare level run its build, which leaves an image behind."""
     proofs.keep(CLAIM, GREEN, PROOF)

@@ -82,6 +82,8 @@ def _selected(options: VerifyOptions) -> tuple[Row, ...]:
         return select(questionnaire, options.rows, options.domains, options.row)
     if options.domains or options.row:
         raise BadInput("--project PATH: a project that exists has its answers; leave out DOMAIN and --row")
+    if Level(options.level) is Level.UPDATE:
+        raise BadInput("--level update: starts from the template's own history; leave out --project")
     Project(options.project).answers()
     return ()
 

@@ -18,6 +18,7 @@ class Level(StrEnum):
     STATIC = "static"
     BUILD = "build"
     RUN = "run"
+    UPDATE = "update"
 
     @property
     def including(self) -> tuple[Level, ...]:

@@ -84,7 +84,7 @@ def _levels(items: tuple[Item, ...]) -> tuple[Level, ...]:
     how = f"in containers, on {'images from the registry' if pulled else 'stand-ins'}"
     return (
         Level("render", "Python and git", generator, "in this process"),
-        *(Level(name, _CONTAINERS, lacks, how) for name in ("static", "build", "run")),
+        *(Level(name, _CONTAINERS, lacks, how) for name in ("static", "build", "run", "update")),
     )
 
 

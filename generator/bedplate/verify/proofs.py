@@ -3,7 +3,8 @@
 A proof holds for a claim, which is everything that a level's outcome hangs on: the emitted tree, the
 answers, the verifier with its contract, the engine, the base images. If one of them changed there is
 no proof. A row is taken as a whole: it is kept when nothing of it failed or was skipped, and used
-when each level that is asked for has its proof. Files may be deleted at any time.
+when each level that is asked for has its proof. Level update is never kept: it hangs on earlier templates
+as well. Files may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from bedplate.verify.levels import Level, LevelResult, Proof
 
 VARIABLE: Final = "BEDPLATE_PROOFS"
 """The environment variable that names another directory for proofs."""
+_NOT_KEPT: Final = frozenset({Level.RENDER, Level.UPDATE})
 _PACKAGE: Final = Path(__file__).parents[1]
 _RECORDED: Final = frozenset({"_commit", "_src_path"})
 """Where a template came from, in the answers file: it differs in each run, and nothing is built from it."""
@@ -76,8 +78,9 @@ class Proofs:
         return cls(base / "bedplate" / "proofs")
 
     def find(self, claim: Claim, upto: Level) -> tuple[LevelResult, ...]:
-        """The levels below render as they were proved; nothing unless all of them were."""
-        found = [self._read(claim, level) for level in upto.including[1:]]
+        """The levels from static to run as they were proved; nothing unless all of them were."""
+        levels = (level for level in upto.including if level not in _NOT_KEPT)
+        found = [self._read(claim, level) for level in levels]
         proved = tuple(result for result in found if result is not None)
         return proved if len(proved) == len(found) else ()
 
@@ -90,7 +93,7 @@ class Proofs:
         if not all(_proved(result.findings) for result in results):
             return
         for result in results:
-            if result.level is not Level.RENDER and result.proof is None:
+            if result.level not in _NOT_KEPT and result.proof is None:
                 self._write(claim, result, proof)
 
     def _write(self, claim: Claim, result: LevelResult, proof: Proof) -> None:

@@ -79,7 +79,7 @@ def _emitted(run: Run, benches: Sequence[_Bench], place: str, hash_seed: str) ->
     outcomes = orders.with_name(f"outcomes-{place}.jsonl")
     batch.write_orders((bench.order(place) for bench in benches), orders)
     arguments = ("bedplate.verify.batch", str(orders), str(outcomes))
-    ended = _python(run, arguments, orders.parent, _WITHIN * (1 + len(benches)), hash_seed)
+    ended = run_python(run, arguments, orders.parent, _WITHIN * (1 + len(benches)), hash_seed)
     found = batch.read_outcomes(outcomes)
     reason = ended.tail.splitlines()[-1:] or [f"exit code {ended.code}"]
     lost = batch.Outcome(0.0, (f"the process that emits it ended early: {reason[0]}",))
@@ -140,7 +140,7 @@ class _Bench:
         """Compare what was emitted both times, file by file."""
         if again.told:
             return Check("same answers, same bytes", Status.FAILED, self._reason(again), again.seconds)
-        first, second = _contents(project), _contents(self.project("again"))
+        first, second = contents(project), contents(self.project("again"))
         differing = (path for path in sorted(first | second) if first.get(path) != second.get(path))
         return verdict("same answers, same bytes", differing, again.seconds)
 
@@ -152,7 +152,7 @@ class _Bench:
         Project(copy).start_repository()
         git(copy, "commit", "--quiet", "--no-verify", "--message=Start")
         arguments = ("copier", "update", "--quiet", "--defaults", "--vcs-ref=HEAD", str(copy))
-        updated = _python(self.run, arguments, self.directory, _WITHIN)
+        updated = run_python(self.run, arguments, self.directory)
         if updated.passed:
             complaints: Sequence[str] = git(copy, "status", "--porcelain").splitlines()
         else:
@@ -165,10 +165,14 @@ class _Bench:
         return re.sub(rf"{re.escape(str(self.run.directory))}/[^/\s']+/?", "", "\n".join(said))
 
 
-def _python(
-    run: Run, arguments: Sequence[str], directory: Path, within: float, hash_seed: str = "0"
+def run_python(
+    run: Run, arguments: Sequence[str], directory: Path, within: float = _WITHIN, hash_seed: str = "0"
 ) -> Ended:
-    """Run a module that comes with this Python; what it writes apart goes with the run."""
+    """Run a module that comes with this Python, without its user's settings; its log is in `directory`.
+
+    What it writes apart goes with the run.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
     no_settings = directory / "settings.yml"
     no_settings.write_text("{}\n", encoding="utf-8")
     settings = {"COPIER_SETTINGS_PATH": str(no_settings), "PYTHONHASHSEED": hash_seed}
@@ -213,7 +217,8 @@ def _free_text(questionnaire: Questionnaire, values: Mapping[str, Any]) -> tuple
     return tuple(sorted(telling, key=len, reverse=True))
 
 
-def _contents(root: Path) -> dict[str, tuple[bytes, bool]]:
+def contents(root: Path) -> dict[str, tuple[bytes, bool]]:
+    """What is in each file of a project, and whether it may be executed."""
     return {file.path: (file.content, file.executable) for file in Tree.read(root, "").files}
 
 

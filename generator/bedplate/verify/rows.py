@@ -65,11 +65,11 @@ class Row:
 
     def copier_command(self, source: str) -> str:
         """The command with which plain copier emits the row from the working tree at `source`."""
-        answers = (f"-d {shlex.quote(f'{name}={_written(value)}')}" for name, value in self.data.items())
+        answers = (f"-d {shlex.quote(f'{name}={written(value)}')}" for name, value in self.data.items())
         return f"copier copy --defaults --vcs-ref HEAD {' '.join(answers)} {shlex.quote(source)} DEST"
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
     """An answer as it is written after `-d name=`."""
     if isinstance(value, str):
         return value

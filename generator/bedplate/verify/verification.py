@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import shlex
 import time
 import traceback
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from jinja2 import TemplateError
 
@@ -21,11 +20,13 @@ from bedplate.questionnaire import Questionnaire
 from bedplate.render import checkout, questionnaire_of
 from bedplate.verify import static
 from bedplate.verify.bases import Mode
+from bedplate.verify.climb import climbs
 from bedplate.verify.engine import Engine, Subject, keep, log_of
 from bedplate.verify.engine_container import Container
 from bedplate.verify.engine_host import Host
 from bedplate.verify.findings import Check, Findings, Status
 from bedplate.verify.invariants import FOR_ANY_PROJECT, Tree, hold, verdict
+from bedplate.verify.ladder import Ladder
 from bedplate.verify.levels import Level, LevelResult, Proof, RowResult
 from bedplate.verify.observer import Observer, Silence
 from bedplate.verify.processes import Cancelled
@@ -34,9 +35,7 @@ from bedplate.verify.rendering import Emission, batches, emit
 from bedplate.verify.rows import Row, default_rows, settled
 from bedplate.verify.run import Docker, Run
 from bedplate.verify.snapshot import Snapshot, copy_project
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from bedplate.verify.threads import in_threads
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,7 @@ class Verification:
         self.settings = settings
         self._observer = observer
         self._snapshot: Snapshot | None = None
+        self._ladder: Ladder | None = None
         self._trees = 0
         self._failed: list[str] = []
 
@@ -92,6 +92,13 @@ class Verification:
             self._snapshot = Snapshot.take(self.settings.source, self.run.directory)
         return self._snapshot
 
+    @property
+    def ladder(self) -> Ladder:
+        """The earlier templates that level update starts from, cloned when they are first needed."""
+        if self._ladder is None:
+            self._ladder = Ladder.take(self.snapshot, self.run.directory)
+        return self._ladder
+
     def row(self, row: Row, upto: Level) -> RowResult:
         """Emit a row and verify it up to a level."""
         return self.rows((row,), upto)[0]
@@ -104,13 +111,16 @@ class Verification:
             MissingTool: when a base image can be had in no way.
         """
         self.snapshot  # noqa: B018 (taken here once, and not by several threads)
+        if upto is Level.UPDATE:
+            self.ladder  # noqa: B018 (likewise)
         first = tuple({row.domain: row for row in reversed(rows)}.values())  # of each domain
-        emitting = self._in_threads(batches(rows, self.settings.jobs), lambda batch: self._emit(batch, first))
+        jobs = self.settings.jobs
+        emitting = in_threads(self.run, jobs, batches(rows, jobs), lambda batch: self._emit(batch, first))
         emitted = [pair for pairs in emitting for pair in pairs]
         subjects = [_subject(emission) for emission, rendered in emitted if rendered.findings.passed]
         if upto is not Level.RENDER:
             self.engine.prepare(subjects, self._observer.announce)
-        return tuple(self._in_threads(emitted, lambda pair: self._deepen(*pair, upto)))
+        return tuple(in_threads(self.run, jobs, emitted, lambda pair: self._deepen(*pair, upto)))
 
     def tree(self, root: Path, upto: Level) -> RowResult:
         """Verify a copy of a project that exists, up to a level.
@@ -215,11 +225,17 @@ class Verification:
         findings = Findings()
         if level is Level.STATIC:
             findings += static.lint(subject.root, Tree.read(subject.root, subject.template))
-        for step in self.engine.steps(level):
+        for step in self._steps(row, level):
             findings += self._step(step, subject, level)
             if any(check.status is Status.FAILED for check in findings.checks) and level is not Level.STATIC:
                 break
         return self._told(row, level, findings, time.monotonic() - started)
+
+    def _steps(self, row: Row, level: Level) -> Sequence[Callable[[Subject], Findings]]:
+        if level is Level.UPDATE:
+            build = self.engine.steps(Level.BUILD)
+            return climbs(self.run, self.ladder, self.snapshot.questionnaire, row, build)
+        return self.engine.steps(level)
 
     def _step(self, step: Callable[[Subject], Findings], subject: Subject, level: Level) -> Findings:
         """One step; whatever it raises is a failure of this row, not of the run."""
@@ -250,38 +266,6 @@ class Verification:
 
     def _source(self) -> str:
         return str(self.settings.source or checkout() or "REPO")
-
-    def _in_threads(self, items: Iterable[Item], work: Callable[[Item], Result]) -> list[Result]:
-        """Apply `work` to all items, as many at a time as there are jobs; results in the items' order.
-
-        The calling thread only waits, so that a signal reaches it at once. What `work` raises is raised
-        here, for the first item that it happened to.
-        """
-        waiting: queue.SimpleQueue[tuple[int, Item]] = queue.SimpleQueue()
-        done: queue.SimpleQueue[tuple[int, Result | Exception]] = queue.SimpleQueue()
-        for numbered in enumerate(items):
-            waiting.put(numbered)
-        count = waiting.qsize()
-
-        def take() -> None:
-            while not waiting.empty():
-                try:
-                    number, item = waiting.get_nowait()
-                except queue.Empty:
-                    return
-                try:
-                    done.put((number, work(item)))
-                except Exception as error:
-                    done.put((number, error))
-
-        for _ in range(min(self.settings.jobs, count)):
-            self.run.work(take)
-        ended = dict(done.get() for _ in range(count))
-        results = [ended[number] for number in range(count)]
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
-        return [result for result in results if not isinstance(result, Exception)]
 
 
 def _subject(emission: Emission) -> Subject:
