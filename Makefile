@@ -20,7 +20,7 @@ new: $(PACKAGE) ## start a project: make new DEST=../orders DOMAIN=http-api
 	$(BIN)/bedplate new $(if $(DEST),'$(DEST)') $(if $(DOMAIN),--domain $(DOMAIN)) "$$@" $(ARGS)
 
 test: $(TOOLS) ## run everything: unit, render, containers, emulator; installs an engine where there is none
-	@ci/provision engine && $(TESTS) $(ARGS)
+	@ci/provision engine && $(TESTS) -m 'not slow' $(ARGS)
 
 check: $(TOOLS) ## lint, types and the tests that need no engine
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
