@@ -1,8 +1,9 @@
-"""Makes the stand-ins for all base images that emitted Dockerfiles name, and prints their tags.
+"""Makes the stand-ins for all base images that emitted Dockerfiles name and the image of linters.
 
     python ci/bases/build.py [--prune]
 
-What is there already is left as it is. `--prune` removes stand-ins of recipes that are no longer these.
+Prints their tags. What is there already is left as it is. `--prune` removes images of recipes that are
+no longer these.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from bedplate.errors import BedplateError
 from bedplate.render import checkout
 from bedplate.verify import bases
 from bedplate.verify.client import Client
+from bedplate.verify.linters import Linters
 from bedplate.verify.standins import StandIns
 
 
 def main() -> int:
     """Make them all; gives an exit code as `bedplate` does."""
     parser = argparse.ArgumentParser(description="Make the stand-ins for base images.")
-    parser.add_argument("--prune", action="store_true", help="remove stand-ins of older recipes")
+    parser.add_argument("--prune", action="store_true", help="remove images of older recipes")
     options = parser.parse_args()
     root = checkout()
     if root is None:
@@ -31,7 +33,9 @@ def main() -> int:
         made = bases.resolve("local", stand_ins.recipes, client=client, announce=say)
         for base in made.provenance.values():
             say(f"{base.image:<44} {base.reference}")
-        for tag in stand_ins.prune() if options.prune else ():
+        linters = Linters.load(root).provide(client, made, say)
+        say(f"{'linters':<44} {linters.tag}")
+        for tag in stand_ins.prune(linters.tag) if options.prune else ():
             say(f"removed {tag}")
     except BedplateError as error:
         sys.stderr.write(f"{error}\n")

@@ -55,11 +55,12 @@ class Board:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What the template at one place offers. `versions` is questions/versions.yml as it stands."""
+    """What the template at one place offers. `versions` and `linters` stand in questions/versions.yml."""
 
     domains: Mapping[str, Domain]
     boards: Mapping[str, Board]
     versions: Mapping[str, Any]
+    linters: Mapping[str, str]
 
     @classmethod
     def load(cls, root: Path) -> Catalogue:
@@ -69,6 +70,7 @@ class Catalogue:
             domains=_records(config, "domains", _domain),
             boards=_records(config, "boards", _board),
             versions=MappingProxyType(_data(config, "versions")),
+            linters=MappingProxyType(_data(config, "linters")),
         )
 
 

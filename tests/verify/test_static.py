@@ -1,21 +1,26 @@
-"""Level static as far as it only reads: the linters, and that build steps accept authorities."""
+"""Level static on this machine's own linters, which files each of them reads, and our own rule."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-from bedplate.verify import static
+from bedplate.verify import linters, static
+from bedplate.verify.engine import Subject
 from bedplate.verify.findings import Check, Status
-from bedplate.verify.invariants import Tree
-from bedplate.verify.static import Linter, lint
+from bedplate.verify.invariants import File, Tree
+from bedplate.verify.static import Linter, Order, orders, rules
+from linted_files import FAULTLESS, FAULTS
 from tiny_project import MOUNT, TinyProject
 
 AUTHORITIES = "build steps accept certificate authorities"
 
 
 def checks(root: Path) -> dict[str, Check]:
-    return {check.name: check for check in lint(root, Tree.read(root, "go-service")).checks}
+    own = rules(Tree.read(root, "go-service"))
+    linted = linters.lint_here(Subject(root, "tiny", {"template": "go-service"})).checks
+    return {check.name: check for check in (*linted, own)}
 
 
 def failed(root: Path) -> dict[str, str]:
@@ -74,7 +79,45 @@ def test_a_step_that_fetches_nothing_need_not(tmp_path: Path, step: str) -> None
 def test_a_linter_that_is_not_installed_is_skipped_with_the_way_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    absent = Linter("no-such-linter", "its-package", lambda file: True, lambda files: files)
+    absent = Linter("no-such-linter", lambda file: True, lambda files: files, "pip install its-package")
     monkeypatch.setattr(static, "LINTERS", (absent,))
     found = checks(TinyProject().write(tmp_path / "tiny"))["no-such-linter"]
     assert (found.status, found.detail) == (Status.SKIPPED, "not installed: pip install its-package")
+
+
+def test_the_linters_of_this_machine_are_told_with_their_versions(tmp_path: Path) -> None:
+    project = TinyProject().write(tmp_path / "tiny")
+    notes = linters.lint_here(Subject(project, "tiny", {"template": "go-service"})).notes
+    assert len(notes) == 1
+    assert re.fullmatch(
+        r"linters of this machine: hadolint [\d.]+, shellcheck [\d.]+, yamllint [\d.]+", notes[0]
+    )
+
+
+def ordered(**files: str) -> dict[str, Order]:
+    tree = Tree(tuple(File(path, text.encode()) for path, text in files.items()), "go-service")
+    return {order.linter.told_as: order for order in orders(tree)}
+
+
+def test_each_linter_reads_the_files_that_it_is_for() -> None:
+    read = {name: set(order.command) & FAULTLESS.keys() for name, order in ordered(**FAULTLESS).items()}
+    assert read == {
+        "yamllint": {path for path in FAULTLESS if path.endswith((".yml", ".yaml"))},
+        "actionlint": {".github/workflows/ci.yml"},
+        "zizmor": {".github/workflows/ci.yml", ".github/dependabot.yml"},
+        "schema of Dependabot": {".github/dependabot.yml"},
+        "schema of Compose": {"compose.yaml"},
+        "kubernetes-validate": {"deploy/service.yaml"},
+        "promtool": {"alerts.yml"},
+        "golangci-lint": set(),
+    }
+
+
+def test_every_linter_is_seen_to_find_a_fault() -> None:
+    seen_here = {"hadolint", "shellcheck", "yamllint"}
+    assert seen_here | {fault.check for fault in FAULTS} == {linter.told_as for linter in static.LINTERS}
+
+
+@pytest.mark.parametrize("text", ["a: [\n", "", "- 1\n", "groups: 1\n", "apiVersion: v1\n"])
+def test_other_yaml_is_read_for_its_form_alone(text: str) -> None:
+    assert set(ordered(**{"values.yaml": text})) == {"yamllint"}

@@ -67,5 +67,6 @@ class TinyProject:
             "smoke.sh": f"#!/bin/sh\nset -eu\n{self.smoke}\n",
         }
         for name, text in (usual | self.files).items():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
             (directory / name).write_text(text)
         return directory

@@ -51,15 +51,24 @@ class Bases:
         Raises:
             MissingTool: when the Dockerfile names an image for which there is no stand-in.
         """
+        dockerfile = tree / "Dockerfile"
+        return self.flags(named_images(dockerfile.read_text(encoding="utf-8")), str(dockerfile))
+
+    def flags(self, images: Iterable[str], where: str) -> list[str]:
+        """Options with which `docker build` takes these images for those that are named `where`.
+
+        Raises:
+            MissingTool: when there is no stand-in for one of them.
+        """
         flags = [f"--secret=id=ca,src={self.bundle}"] if self.bundle else []
         if self.mode == "registry":
             return flags
         if self.builder:
             flags.append(f"--builder={self.builder}")
-        for image in named_images((tree / "Dockerfile").read_text(encoding="utf-8")):
+        for image in images:
             base = self.provenance.get(familiar(image))
             if base is None:
-                raise MissingTool(f"{tree / 'Dockerfile'}: no stand-in for {image}; use --bases registry")
+                raise MissingTool(f"{where}: no stand-in for {image}; use --bases registry")
             flags.append(f"--build-context={image}=docker-image://{base.reference}")
         return flags
 

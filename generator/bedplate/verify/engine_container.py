@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from bedplate.errors import BadInput
+from bedplate.render import checkout
 from bedplate.verify import bases
 from bedplate.verify.bases import Base
 from bedplate.verify.dockerfile import named_images
 from bedplate.verify.engine import Engine, Name, Subject, log_of, stepped
 from bedplate.verify.findings import Check, Figure, Findings, Status
 from bedplate.verify.levels import Level
+from bedplate.verify.linters import LinterImage, Linters, lint_here
 from bedplate.verify.run import Docker, Run
 from bedplate.verify.sweep import LABEL
 
@@ -39,14 +41,18 @@ class Container(Engine):
     mode: bases.Mode
     name: Name = "container"
     _bases: bases.Bases | None = field(default=None, init=False)
+    _linters: LinterImage | None = field(default=None, init=False)
 
     def describe(self) -> str:
         """The daemon's version and architecture."""
         return f"Docker {self.docker.version}, {self.docker.architecture}"
 
     def prepare(self, subjects: Iterable[Subject], announce: Callable[[str], None]) -> None:
-        """Pull or make the base images that the Dockerfiles name."""
+        """Pull or make the base images that the Dockerfiles name, and make the image of linters."""
+        recipe = Linters.load(root) if (root := checkout()) else None
         images = [image for subject in subjects for image in _images(subject)]
+        if recipe:
+            images.insert(0, recipe.image)
         known = self._bases.provenance if self._bases else {}
         if self._bases is None or any(image not in known for image in images):
             self._bases = bases.resolve(
@@ -55,6 +61,8 @@ class Container(Engine):
                 client=self.docker.client,
                 announce=announce,
             )
+        if recipe:
+            self._linters = recipe.provide(self.docker.client, self._bases, announce)
 
     def bases(self) -> tuple[Base, ...]:
         """The base images of all projects that were prepared."""
@@ -69,12 +77,18 @@ class Container(Engine):
         """Stages of the Dockerfile, verbs of the Makefile, then the probe."""
         match level:
             case Level.STATIC:
-                return (partial(self._stage, stage="lint", within=_LINT_WITHIN),)
+                return (self._lint, partial(self._stage, stage="lint", within=_LINT_WITHIN))
             case Level.BUILD:
                 return (partial(self._stage, stage="check", within=_BUILD_WITHIN), self._image)
             case Level.RUN:
                 return (self._smoke, self._probe)
         return ()
+
+    def _lint(self, subject: Subject) -> Findings:
+        if self._linters is None:
+            return lint_here(subject)
+        self._mark(subject)
+        return self._linters.lint(self.run, subject)
 
     def _stage(self, subject: Subject, stage: str, within: float) -> Findings:
         """Build one stage, for what its verb of the same name says."""
@@ -108,11 +122,14 @@ class Container(Engine):
         The mark in the tree makes each run a build of its own, with warm cache mounts. Where a stage
         takes only some of the tree, it is built again without its cache.
         """
-        (subject.root / MARK).write_text(f"{self.run.id}\n", encoding="utf-8")
+        self._mark(subject)
         check = stepped(self.run, subject, name, command(), within=within)
         if check.status is Status.PASSED and from_cache(log_of(self.run, subject, name), stage):
             check = stepped(self.run, subject, name, command(f"--no-cache-filter={stage}"), within=within)
         return check
+
+    def _mark(self, subject: Subject) -> None:
+        (subject.root / MARK).write_text(f"{self.run.id}\n", encoding="utf-8")
 
     def _probe(self, subject: Subject) -> Findings:
         if subject.serves:

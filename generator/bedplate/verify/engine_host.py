@@ -14,6 +14,7 @@ from bedplate.verify.client import execute
 from bedplate.verify.engine import Engine, Name, Subject, stepped
 from bedplate.verify.findings import Check, Findings, Status
 from bedplate.verify.levels import Level
+from bedplate.verify.linters import lint_here
 from bedplate.verify.machine import Item, Machine
 from bedplate.verify.run import Run
 
@@ -28,7 +29,7 @@ _NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass
 class Host(Engine):
-    """Runs `make lint` and `make check` with this machine's own tools; what needs images it skips."""
+    """Runs linters and `make check` with this machine's own tools; what needs images it skips."""
 
     run: Run
     name: Name = "host"
@@ -61,7 +62,7 @@ class Host(Engine):
         """Verbs that need no container engine; for the others, why they are skipped."""
         match level:
             case Level.STATIC:
-                return (partial(self._make, verb="lint"),)
+                return (lint_here, partial(self._make, verb="lint"))
             case Level.BUILD:
                 return (partial(self._make, verb="check"), partial(_without_engine, step="make image"))
             case Level.RUN:

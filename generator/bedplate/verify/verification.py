@@ -224,7 +224,7 @@ class Verification:
         started = time.monotonic()
         findings = Findings()
         if level is Level.STATIC:
-            findings += static.lint(subject.root, Tree.read(subject.root, subject.template))
+            findings += Findings((static.rules(Tree.read(subject.root, subject.template)),))
         for step in self._steps(row, level):
             findings += self._step(step, subject, level)
             if any(check.status is Status.FAILED for check in findings.checks) and level is not Level.STATIC:

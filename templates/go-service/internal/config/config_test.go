@@ -121,7 +121,7 @@ func TestUsage(t *testing.T) {
 
 func TestLogShowsSettingsAsTheyAreWritten(t *testing.T) {
 	var log bytes.Buffer
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("", "config", Default())
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("", slog.Any("config", Default()))
 	if want := `"drain-timeout":"20s"`; !strings.Contains(log.String(), want) {
 		t.Errorf("%s lacks %s", log.String(), want)
 	}

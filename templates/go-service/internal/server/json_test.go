@@ -232,8 +232,7 @@ func FuzzDecodeJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		got, err := decodeText(text)
 		if err != nil {
-			var p *Problem
-			if !errors.As(err, &p) {
+			if _, ok := errors.AsType[*Problem](err); !ok {
 				t.Fatalf("%q gives %v, which is no problem", text, err)
 			}
 			return

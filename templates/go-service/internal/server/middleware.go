@@ -126,7 +126,7 @@ func (o *observer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (o *observer) answer(e *exchange, r *http.Request) (complete bool) {
 	defer func() {
 		cause := recover()
-		if cause == nil || cause == http.ErrAbortHandler {
+		if cause == nil || cause == http.ErrAbortHandler { //nolint:errorlint // net/http takes it as it is as well
 			return
 		}
 		o.metrics.panics.Inc()

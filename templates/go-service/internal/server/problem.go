@@ -14,7 +14,7 @@ import (
 const statusClientGone = 499
 
 // Problem is an error as RFC 9457 writes it, and a Go error, so that handlers can return it.
-type Problem struct {
+type Problem struct { //nolint:errname // the name that the RFC gives it
 	Type      string      `json:"type"`
 	Title     string      `json:"title"`
 	Status    int         `json:"status"`
@@ -63,7 +63,7 @@ func problemOf(ctx context.Context, err error) *Problem {
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return Fail(http.StatusServiceUnavailable, "timeout", "The request took too long.")
 	case ctx.Err() != nil:
-		return nil
+		return nil //nolint:nilerr // nobody is left to answer
 	default:
 		return Fail(http.StatusInternalServerError, "internal", "")
 	}
