@@ -5,7 +5,8 @@ COPY . .
 ARG WITHIN
 RUN --mount=type=bind,from=plan,target=/plan \
     --mount=type=cache,target=/go/pkg/mod \
-    --mount=type=cache,target=/root/.cache \
+    --mount=type=cache,target=/root/.cache/go-build \
+    --mount=type=cache,target=/root/.cache/golangci-lint \
     --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     lint /plan /out "$WITHIN"
 

@@ -74,6 +74,10 @@ Bases = Annotated[
     Literal["auto", "registry", "local"],
     typer.Option("--bases", help="Base images: pulled, or stand-ins made here."),
 ]
+Within = Annotated[
+    float | None,
+    typer.Option("--within", metavar="SECONDS", min=1, help="Deadline of each step, in place of its own."),
+]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Go on after a failed row.")]
 Reuse = Annotated[bool, typer.Option("--reuse", help="Do not prove again what was proved on the same.")]
 Report = Annotated[
@@ -194,6 +198,7 @@ def verify(
     engine: Engine = "auto",
     bases: Bases = "auto",
     keep_going: KeepGoing = False,
+    within: Within = None,
     reuse: Reuse = False,
     report: Report = None,
     project: Existing = None,
@@ -215,6 +220,7 @@ def verify(
             engine=engine,
             bases=bases,
             keep_going=keep_going,
+            within=within,
             reuse=reuse,
             report=report,
             project=project,

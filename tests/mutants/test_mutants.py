@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 import yaml
+from bedplate.verify.engine import Subject
 from bedplate.verify.engine_host import Host
-from bedplate.verify.findings import Status
+from bedplate.verify.findings import Findings, Status
 from bedplate.verify.levels import Level, RowResult
+from bedplate.verify.linters import lint_here
+from bedplate.verify.observer import Silence
 from bedplate.verify.rows import Row
 from bedplate.verify.run import Run
-from bedplate.verify.verification import Settings, Silence, Verification
+from bedplate.verify.settings import Settings
+from bedplate.verify.verification import Verification
 from shell import ROOT
 
 MARKS: Mapping[str, tuple[pytest.MarkDecorator, ...]] = MappingProxyType(
@@ -31,8 +35,8 @@ MARKS: Mapping[str, tuple[pytest.MarkDecorator, ...]] = MappingProxyType(
 class Reader(Host):
     """An engine that runs no toolchain: what is left of a level is what reading the files tells."""
 
-    def steps(self, level: Level) -> tuple[()]:
-        return ()
+    def steps(self, level: Level) -> Sequence[Callable[[Subject], Findings]]:
+        return (lint_here,) if level is Level.STATIC else ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from bedplate.verify.findings import Status
 from bedplate.verify.levels import Level
-from bedplate.verify.verification import Settings, Verification
+from bedplate.verify.settings import Settings
+from bedplate.verify.verification import Verification
 from tiny_project import DOCKERFILE, TinyProject
 from verify_user import Engine, User
 

@@ -9,8 +9,9 @@ import pytest
 from bedplate.catalogue import Catalogue
 from bedplate.verify.findings import Findings, Status
 from bedplate.verify.levels import Level
+from bedplate.verify.settings import Settings
 from bedplate.verify.static import LINTERS
-from bedplate.verify.verification import Settings, Verification
+from bedplate.verify.verification import Verification
 from linted_files import FAULTLESS, FAULTS, Fault
 from shell import ROOT
 from tiny_project import TinyProject

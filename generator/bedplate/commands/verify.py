@@ -15,7 +15,7 @@ from typing import Literal
 
 import typer
 
-from bedplate.errors import BadInput, MissingTool
+from bedplate.errors import BadInput, Interrupted, MissingTool
 from bedplate.project import Project
 from bedplate.questionnaire import Questionnaire
 from bedplate.verify import report as reports
@@ -26,8 +26,9 @@ from bedplate.verify.progress import Display, Lines, LiveTable
 from bedplate.verify.proofs import Proofs
 from bedplate.verify.rows import Row, select
 from bedplate.verify.run import ADVICE, Docker
+from bedplate.verify.settings import Settings
 from bedplate.verify.snapshot import origin_of
-from bedplate.verify.verification import Settings, Verification
+from bedplate.verify.verification import Verification
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class VerifyOptions:
     bases: Literal["auto", "registry", "local"] = "auto"
     keep_going: bool = False
     reuse: bool = False
+    within: float | None = None
     report: Path | None = None
     project: Path | None = None
     sweep: bool = False
@@ -53,7 +55,8 @@ def run(options: VerifyOptions) -> int:
     """Verify what the options select.
 
     Returns 0 when all of it is proved, 1 when something failed, 3 when nothing failed but a level that
-    was asked for could not be tried here.
+    was asked for could not be tried here, or the engine stopped. A run that is interrupted still reports
+    how far it came.
     """
     if options.sweep:
         return _sweep(options.json)
@@ -61,13 +64,20 @@ def run(options: VerifyOptions) -> int:
     _make_place(options.report)
     display, shown = _display(options)
     with shown:
-        report = _verify(options, rows, display)
+        report, interruption = _verify(options, rows, display)
     if options.report is not None:
         reports.write(report, options.report)
     if options.json:
         typer.echo(json.dumps(reports.record(report, options.report), indent=2, ensure_ascii=False))
     else:
         display.conclude(report)
+    if interruption is not None:
+        raise interruption
+    if report.engine_stopped:
+        raise MissingTool(
+            "the container engine stopped answering before the end; when it runs again, "
+            "`bedplate verify --sweep` removes what this run left in it"
+        )
     if not report.passed:
         return 1
     if report.unproved:
@@ -106,34 +116,60 @@ def _display(options: VerifyOptions) -> tuple[Display, AbstractContextManager[No
     return table, table.shown()
 
 
-def _verify(options: VerifyOptions, rows: tuple[Row, ...], display: Display) -> reports.Report:
-    began, started = datetime.now(UTC), time.monotonic()
-    settings = Settings(
+def _verify(
+    options: VerifyOptions, rows: tuple[Row, ...], display: Display
+) -> tuple[reports.Report, Interrupted | None]:
+    """What the run came to, and what ended it before its time, if anything did."""
+    report = None
+    try:
+        with Verification.open(_settings(options), display) as verification:
+            report, interruption = _reported(options, rows, verification, datetime.now(UTC))
+    except Interrupted as error:  # while cleaning up, or before there was anything to report
+        if report is None:
+            raise
+        interruption = error
+    return report, interruption
+
+
+def _settings(options: VerifyOptions) -> Settings:
+    return Settings(
         engine=options.engine,
         bases=options.bases,
         logs=options.report.absolute() / "logs" if options.report else None,
         jobs=options.jobs,
         keep_going=options.keep_going,
         rows=options.rows,
+        within=options.within,
         proofs=Proofs.usual(os.environ),
         reuse=options.reuse,
     )
-    with Verification.open(settings, display) as verification:
+
+
+def _reported(
+    options: VerifyOptions, rows: tuple[Row, ...], verification: Verification, began: datetime
+) -> tuple[reports.Report, Interrupted | None]:
+    started, interruption = time.monotonic(), None
+    try:
         results, across = _work(options, rows, verification)
-        snapshot = None if options.project else verification.snapshot
-        return reports.Report(
-            run=verification.run.id,
-            started=began,
-            seconds=time.monotonic() - started,
-            upto=Level(options.level),
-            engine=verification.engine.name,
-            engine_detail=verification.engine.describe(),
-            bases=verification.engine.bases(),
-            rows=results,
-            across=across,
-            commit=snapshot.commit if snapshot else None,
-            modified=snapshot.modified if snapshot else False,
-        )
+    except Interrupted as error:
+        results, across, interruption = verification.so_far(Level(options.level)), Findings(), error
+    snapshot = verification.taken
+    report = reports.Report(
+        run=verification.run.id,
+        started=began,
+        seconds=time.monotonic() - started,
+        upto=Level(options.level),
+        engine=verification.engine.name,
+        engine_detail=verification.engine.describe(),
+        bases=verification.engine.bases(),
+        rows=results,
+        across=across,
+        commit=snapshot.commit if snapshot else None,
+        modified=snapshot.modified if snapshot else False,
+        interrupted=interruption is not None,
+        engine_stopped=verification.engine_stopped,
+    )
+    return report, interruption
 
 
 def _work(

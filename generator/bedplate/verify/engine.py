@@ -53,6 +53,10 @@ class Engine(Protocol):
         """What it is, for the report."""
         ...
 
+    def answers(self) -> bool:
+        """Whether it still is where it was."""
+        ...
+
     def prepare(self, subjects: Iterable[Subject], announce: Callable[[str], None]) -> None:
         """Have at hand what all of these need, before any of them is built."""
         ...
@@ -85,6 +89,7 @@ def stepped(
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Check:
     """Run one command of a level in the project; a failed one keeps its log and shows the end of it."""
+    within = run.within or within
     log = log_of(run, subject, name)
     ended = run.processes.run(
         command,

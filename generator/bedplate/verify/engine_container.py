@@ -47,6 +47,10 @@ class Container(Engine):
         """The daemon's version and architecture."""
         return f"Docker {self.docker.version}, {self.docker.architecture}"
 
+    def answers(self) -> bool:
+        """Whether the daemon does."""
+        return self.docker.answers()
+
     def prepare(self, subjects: Iterable[Subject], announce: Callable[[str], None]) -> None:
         """Pull or make the base images that the Dockerfiles name, and make the image of linters."""
         recipe = Linters.load(root) if (root := checkout()) else None
@@ -69,9 +73,10 @@ class Container(Engine):
         return tuple(self._bases.provenance.values()) if self._bases else ()
 
     def bases_of(self, subject: Subject) -> tuple[Base, ...]:
-        """The base images that the Dockerfile of one project names."""
+        """The base images that the Dockerfile of one project names, and what its linters run in."""
         named = _images(subject)
-        return tuple(base for base in self.bases() if base.image in named)
+        linters = (self._linters.base,) if self._linters else ()
+        return (*(base for base in self.bases() if base.image in named), *linters)
 
     def steps(self, level: Level) -> Sequence[Callable[[Subject], Findings]]:
         """Stages of the Dockerfile, verbs of the Makefile, then the probe."""

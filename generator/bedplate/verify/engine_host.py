@@ -41,6 +41,10 @@ class Host(Engine):
         present = [f"{item.name} {item.detail}" for item in self._tools.values() if item.present]
         return ", ".join(present) or "no toolchain"
 
+    def answers(self) -> bool:
+        """Always: it is this machine."""
+        return True
+
     def prepare(self, subjects: Iterable[Subject], announce: Callable[[str], None]) -> None:
         """Look for the toolchains, once."""
         if self._tools:

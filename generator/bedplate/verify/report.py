@@ -23,7 +23,10 @@ SCHEMA: Final = Path(__file__).parent / "report.schema.json"
 
 @dataclass(frozen=True)
 class Report:
-    """A run that has ended: on what it ran, and what it found out. `commit` is the template's, if known."""
+    """A run that has ended: on what it ran, and what it found out. `commit` is the template's, if known.
+
+    `interrupted` says that somebody ended it, `engine_stopped` that the engine did not see its end.
+    """
 
     run: str
     started: datetime
@@ -36,6 +39,15 @@ class Report:
     across: Findings
     commit: str | None = None
     modified: bool = False
+    interrupted: bool = False
+    engine_stopped: bool = False
+
+    @property
+    def status(self) -> str:
+        """One word for all of it."""
+        if self.interrupted:
+            return "interrupted"
+        return "passed" if self.passed else "failed"
 
     @property
     def passed(self) -> bool:
@@ -73,7 +85,7 @@ def record(report: Report, directory: Path | None = None) -> dict[str, Any]:
         "run": report.run,
         "started": report.started.isoformat(timespec="seconds"),
         "seconds": round(report.seconds, 3),
-        "status": "passed" if report.passed else "failed",
+        "status": report.status,
         "level": str(report.upto),
         "template": {"commit": report.commit, "modified": report.modified},
         "engine": {"name": report.engine, "detail": report.engine_detail},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
@@ -58,6 +58,14 @@ class Docker:
         api = docker.from_env(environment=environment)
         return cls(client, api, endpoint, server.version, server.architecture)
 
+    def answers(self) -> bool:
+        """Whether the engine still does."""
+        try:
+            self.client.server()
+        except MissingTool:
+            return False
+        return True
+
     @classmethod
     def chosen(cls, engine: Literal["auto", "container", "host"]) -> Docker | None:
         """The engine for containers, unless the host's toolchains are meant or `auto` finds none.
@@ -77,24 +85,29 @@ class Docker:
 
 @dataclass(frozen=True)
 class Run:
-    """What the engine and the levels of one run share. `logs` is where those of failed steps are kept."""
+    """What the engine and the levels of one run share.
+
+    `logs` is where those of failed steps are kept; `within` are the seconds of every step, when they are
+    not to be each one's own.
+    """
 
     id: str
     directory: Path
     logs: Path | None
     processes: Processes
     docker: Docker | None
+    within: float | None = None
     threads: list[Thread] = field(default_factory=list)
 
     @classmethod
     @contextmanager
-    def start(cls, docker: Docker | None, logs: Path | None) -> Iterator[Run]:
+    def start(cls, docker: Docker | None, logs: Path | None, within: float | None = None) -> Iterator[Run]:
         """Begin a run. Whatever happens, all that it started is gone afterwards."""
         run_id = sweep.new_run_id()
         directory = sweep.directory_of(run_id)
         endpoint = docker.endpoint if docker else None
         with sweep.Claim(run_id), Warden(run_id, endpoint) as warden:
-            run = cls(run_id, directory, logs, Processes(warden.watch), docker)
+            run = cls(run_id, directory, logs, Processes(warden.watch), docker, within)
             try:
                 directory.mkdir(mode=0o700)
                 yield run
@@ -113,8 +126,10 @@ class Run:
         thread.start()
 
     def _remove(self) -> None:
+        """Remove what is in the engine. From one that has stopped, `--sweep` does once it runs again."""
         if self.docker is not None:
-            sweep.remove(self.docker.api, self.id)
+            with suppress(*unanswered()):
+                sweep.remove(self.docker.api, self.id)
 
     def _join(self) -> bool:
         """Await the threads; false when one goes on, so that only the end of the process stops it."""
@@ -122,6 +137,14 @@ class Run:
         for thread in self.threads:
             thread.join(max(0.0, until - time.monotonic()))
         return not any(thread.is_alive() for thread in self.threads)
+
+
+def unanswered() -> tuple[type[Exception], ...]:
+    """What the engine's API raises when the engine does not answer."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    return DockerException, RequestException
 
 
 def temporary(run: Run) -> dict[str, str]:

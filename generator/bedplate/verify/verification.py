@@ -7,10 +7,10 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final
 
 from jinja2 import TemplateError
 
@@ -19,8 +19,8 @@ from bedplate.project import Project
 from bedplate.questionnaire import Questionnaire
 from bedplate.render import checkout, questionnaire_of
 from bedplate.verify import static
-from bedplate.verify.bases import Mode
 from bedplate.verify.climb import climbs
+from bedplate.verify.course import Course
 from bedplate.verify.engine import Engine, Subject, keep, log_of
 from bedplate.verify.engine_container import Container
 from bedplate.verify.engine_host import Host
@@ -30,41 +30,29 @@ from bedplate.verify.ladder import Ladder
 from bedplate.verify.levels import Level, LevelResult, Proof, RowResult
 from bedplate.verify.observer import Observer, Silence
 from bedplate.verify.processes import Cancelled
-from bedplate.verify.proofs import Claim, Proofs
+from bedplate.verify.proofs import Claim
 from bedplate.verify.rendering import Emission, batches, emit
 from bedplate.verify.rows import Row, default_rows, settled
 from bedplate.verify.run import Docker, Run
+from bedplate.verify.settings import Settings
 from bedplate.verify.snapshot import Snapshot, copy_project
 from bedplate.verify.threads import in_threads
 
-
-@dataclass(frozen=True)
-class Settings:
-    """How to verify. `source` is the template, this checkout by default; `logs` keeps those of failures.
-
-    `rows` is the set that the rows are from. `proofs` is where what was proved is kept; `reuse` takes a
-    row as proved that has its proofs there.
-    """
-
-    engine: Literal["auto", "container", "host"] = "auto"
-    bases: Mode = "auto"
-    source: Path | None = None
-    logs: Path | None = None
-    jobs: int = 1
-    keep_going: bool = True
-    rows: str = "default"
-    proofs: Proofs | None = None
-    reuse: bool = False
+_STOPPED: Final = "the container engine stopped answering"
 
 
 class Verification:
-    """An engine that is ready and a run that cleans up; verifies any number of rows and trees."""
+    """An engine that is ready and a run that cleans up; verifies any number of rows and trees.
+
+    `engine_stopped` says that the engine did not answer any more when a step failed.
+    """
 
     def __init__(self, run: Run, engine: Engine, settings: Settings, observer: Observer) -> None:
         self.run = run
         self.engine = engine
         self.settings = settings
-        self._observer = observer
+        self.engine_stopped = False
+        self._observer = Course(observer)
         self._snapshot: Snapshot | None = None
         self._ladder: Ladder | None = None
         self._trees = 0
@@ -79,7 +67,7 @@ class Verification:
             MissingTool: when a container engine was asked for and none answers.
         """
         docker = Docker.chosen(settings.engine)
-        with Run.start(docker, settings.logs) as run:
+        with Run.start(docker, settings.logs, settings.within) as run:
             engine = Container(run, docker, settings.bases) if docker else Host(run)
             verification = cls(run, engine, settings, observer or Silence())
             verification._observer.announce(f"run {run.id} on the {engine.name} engine")
@@ -99,6 +87,11 @@ class Verification:
             self._ladder = Ladder.take(self.snapshot, self.run.directory)
         return self._ladder
 
+    @property
+    def taken(self) -> Snapshot | None:
+        """The template, if it was needed until now."""
+        return self._snapshot
+
     def row(self, row: Row, upto: Level) -> RowResult:
         """Emit a row and verify it up to a level."""
         return self.rows((row,), upto)[0]
@@ -110,6 +103,10 @@ class Verification:
             BadInput: when the answers of a row can't stand together.
             MissingTool: when a base image can be had in no way.
         """
+        for row in rows:
+            self._observer.expect(
+                row, self._command("--row", row.id, upto), row.copier_command(self._source())
+            )
         self.snapshot  # noqa: B018 (taken here once, and not by several threads)
         if upto is Level.UPDATE:
             self.ladder  # noqa: B018 (likewise)
@@ -134,18 +131,24 @@ class Verification:
         given = {name: value for name, value in recorded.items() if not name.startswith("_")}
         row = Row(str(given.pop("domain", "")), given)
         source = str(recorded.get("_src_path", "REPO"))
+        commands = (self._command("--project", str(root), upto), row.copier_command(source))
+        self._observer.expect(row, *commands)
         values = self._values(row, source)
         self._trees += 1
         copy = self.run.directory / f"tree-{self._trees}" / str(values["project_name"])
         copy_project(root.resolve(), copy)
         self._observer.started(row, Level.RENDER)
         findings = hold(Tree.read(copy, str(values["template"])), FOR_ANY_PROJECT)
+        rendered = self._told(row, Level.RENDER, findings, 0.0)
         emission = Emission(row, copy, values, findings)
         if upto is not Level.RENDER:
             self.engine.prepare([_subject(emission)], self._observer.announce)
-        result = self._deepen(emission, self._told(row, Level.RENDER, findings, 0.0), upto)
-        command = self._command("--project", str(root), upto)
-        return replace(result, reproduce=command, emit=row.copier_command(source))
+        result = self._deepen(emission, rendered, upto)
+        return replace(result, reproduce=commands[0], emit=commands[1])
+
+    def so_far(self, upto: Level) -> tuple[RowResult, ...]:
+        """What all rows came to until now; levels that have not ended are skipped."""
+        return self._observer.so_far(upto)
 
     def across(self, rows: Iterable[Row]) -> Findings:
         """What holds over rows together: when they cover every domain, no file of a template is unused."""
@@ -214,6 +217,8 @@ class Verification:
 
     def _obstacle(self, results: Sequence[LevelResult]) -> str:
         """Why no further level is tried, or nothing."""
+        if self.engine_stopped:
+            return _STOPPED
         failed = next((result.level for result in results if result.status is Status.FAILED), None)
         if failed is not None:
             return f"level {failed} failed"
@@ -227,8 +232,10 @@ class Verification:
             findings += Findings((static.rules(Tree.read(subject.root, subject.template)),))
         for step in self._steps(row, level):
             findings += self._step(step, subject, level)
-            if any(check.status is Status.FAILED for check in findings.checks) and level is not Level.STATIC:
-                break
+            if any(check.status is Status.FAILED for check in findings.checks):
+                findings += self._engine_lost()
+                if level is not Level.STATIC or self.engine_stopped:
+                    break
         return self._told(row, level, findings, time.monotonic() - started)
 
     def _steps(self, row: Row, level: Level) -> Sequence[Callable[[Subject], Findings]]:
@@ -236,6 +243,13 @@ class Verification:
             build = self.engine.steps(Level.BUILD)
             return climbs(self.run, self.ladder, self.snapshot.questionnaire, row, build)
         return self.engine.steps(level)
+
+    def _engine_lost(self) -> Findings:
+        """After a step that failed: what is wrong with the engine, which is nobody else's fault."""
+        if not self.engine_stopped and self.engine.answers():
+            return Findings()
+        self.engine_stopped = True
+        return Findings((Check("container engine", Status.FAILED, _STOPPED),))
 
     def _step(self, step: Callable[[Subject], Findings], subject: Subject, level: Level) -> Findings:
         """One step; whatever it raises is a failure of this row, not of the run."""
