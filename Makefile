@@ -38,7 +38,7 @@ bench: $(PACKAGE) ## time the command line against its limits
 lock: $(PACKAGE) ## make the lock files that projects get: make lock ARGS=--check
 	@ci/provision engine && $(BIN)/bedplate lock $(ARGS)
 
-bases: $(PACKAGE) ## make the stand-ins for base images, or see that they are there
+bases: $(PACKAGE) ## make the stand-ins for base images and the image of linters, if they are not there
 	@ci/provision engine && $(BIN)/python ci/bases/build.py $(ARGS)
 
 doctor: $(PACKAGE) ## say what is here, what each level needs and how to get it

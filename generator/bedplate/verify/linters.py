@@ -68,7 +68,7 @@ class Linters:
         if not made.exists():
             with alone():
                 if not made.exists():
-                    announce(f"making {tag} (about four minutes)")
+                    announce(f"making {tag} (some minutes)")
                     self._make(client, bases, tag)
         return made
 
