@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from bedplate.errors import BadInput
+from bedplate.errors import BadInput, shown
 from bedplate.questionnaire import Evaluation, Questionnaire
 
 
@@ -49,15 +49,15 @@ def collect(domain: str | None, settings: tuple[str, ...], file: Path | None) ->
             problems += error.messages
     options: dict[str, Given] = {}
     if domain is not None:
-        options["domain"] = Given(domain, f"--domain {domain}")
+        options["domain"] = Given(domain, f"--domain {shown(domain)}")
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not (name and equals):
-            problems.append(f"--set {setting}: write it as --set KEY=VALUE")
+            problems.append(f"--set {shown(setting)}: write it as --set KEY=VALUE")
         elif name in options:
-            problems.append(f"--set {setting}: already answered by {options[name].origin}")
+            problems.append(f"--set {shown(setting)}: already answered by {options[name].origin}")
         else:
-            options[name] = Given(value, f"--set {setting}")
+            options[name] = Given(value, f"--set {shown(setting)}")
     return Collected(from_file | options, tuple(problems))
 
 
@@ -68,12 +68,12 @@ def _read(file: Path) -> dict[str, Given]:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not UTF-8 text"
         raise BadInput(f"--answers {file}: can't be read: {reason}") from error
     except yaml.YAMLError as error:
-        raise BadInput(f"--answers {file}: not YAML: {' '.join(str(error).split())}") from error
+        raise BadInput(f"--answers {file}: not YAML: {shown(' '.join(str(error).split()), 250)}") from error
     if not isinstance(answers, dict):
         raise BadInput(f"--answers {file}: not a mapping of questions to answers")
     # An answers file that copier wrote is welcome; what it says about its template is not an answer.
     names = [name for name in answers if not str(name).startswith("_")]
-    return {str(name): Given(answers[name], f"{file}: {name}") for name in names}
+    return {str(name): Given(answers[name], f"{file}: {shown(str(name))}") for name in names}
 
 
 def complaints(

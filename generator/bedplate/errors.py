@@ -12,7 +12,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_SHOWN: Final = 100
+"""Characters of what somebody typed that a message repeats."""
+
+
+def shown(text: str, most: int = _SHOWN) -> str:
+    """What somebody typed, for a message: on one line, escapes for what can't be seen, and cut where long."""
+    line = "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
+    )
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 class BedplateError(Exception):

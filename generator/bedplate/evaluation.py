@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from jinja2 import UndefinedError
 
+from bedplate.errors import shown
 from bedplate.questionnaire import (
     MISSING,
     Choice,
@@ -147,10 +148,11 @@ def _cast(kind: str, value: object) -> Any:
     structured = kind in {"yaml", "json"}
     if structured and not isinstance(value, str):
         return value
-    wrong = ValueError(f"must be {_WANTED.get(kind, kind.upper())}, not {value!r}")
+    wrong = ValueError(f"must be {_WANTED.get(kind, kind.upper())}, not {shown(repr(value))}")
     if not structured and not isinstance(value, str | int | float):
         raise wrong
     try:
+        str(value).encode()  # half a surrogate pair, as a byte that is no UTF-8 comes in, can't be written
         return _READERS[kind](value)
     except (ValueError, yaml.YAMLError) as error:
         raise wrong from error

@@ -80,6 +80,7 @@ def test_settles_every_type_as_copier_does(tmp_path: Path, given: dict[str, obje
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"kind": "\udcff"}, "must be text, not '\\udcff'"),
         ({"size": "three"}, "must be a whole number, not 'three'"),
         ({"ratio": "half"}, "must be a number, not 'half'"),
         ({"fast": "maybe"}, "must be true or false, not 'maybe'"),
