@@ -46,6 +46,20 @@ def failures(project: Path, template: str, expected: frozenset[str], said: str =
     return {check.name: check.detail for check in findings.checks if check.status is Status.FAILED}
 
 
+@pytest.mark.parametrize("said", ["Templates in Jinja, for /home/ada", "jinja2", "/Users/ada"])
+def test_a_user_may_say_what_no_template_may(emitted: dict[str, Path], tmp_path: Path, said: str) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(emitted["http-gateway"], project)
+    expected = frozenset(file.path for file in Tree.read(project, "").files)
+    append("README.md", f"{said}.\n")(project)
+    append(".copier-answers.yml", f"description: >-\n  {said}\n")(project)
+    assert failures(project, "rust-service", expected, said) == {}
+    assert set(failures(project, "rust-service", expected)) & {
+        "no template residue",
+        "no path of this machine",
+    }
+
+
 @pytest.mark.parametrize(("domain", "template"), DOMAINS.items())
 def test_what_is_emitted_keeps_every_invariant(emitted: dict[str, Path], domain: str, template: str) -> None:
     present = frozenset(file.path for file in Tree.read(emitted[domain], template).files)

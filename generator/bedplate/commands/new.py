@@ -77,20 +77,30 @@ def _render(template: Template, collected: Collected, options: NewOptions) -> Re
     asking = not options.defaults and sys.stdin.isatty() and sys.stdout.isatty()
     name = options.destination and name_after(options.destination, collected.values, questionnaire)
     suggested = {"project_name": name} if name else {}
-    evaluation = questionnaire.evaluate(
-        collected.values,
-        suggested={**template.personal_defaults, **suggested},
-        defaults=options.defaults,
-    )
-    missing = () if asking else evaluation.missing
-    problems = tuple(complaints(collected, evaluation, questionnaire, missing))
-    if problems:
-        raise BadInput(*problems)
+    check(template, collected, suggested, defaults=options.defaults, asking=asking)
     rendered = template.render(collected.values, suggested=suggested, defaults=not asking)
     hidden = [collected.origin(name) for name in collected.given if name in rendered.hidden]
     if hidden:
         raise BadInput(*(f"{origin}: not asked with these answers" for origin in hidden))
     return rendered
+
+
+def check(
+    template: Template,
+    collected: Collected,
+    suggested: Mapping[str, object],
+    *,
+    defaults: bool,
+    asking: bool,
+) -> None:
+    """Raise `BadInput` that names everything that keeps the answers from being used."""
+    evaluation = template.questionnaire.evaluate(
+        collected.values, suggested={**template.personal_defaults, **suggested}, defaults=defaults
+    )
+    missing = () if asking else evaluation.missing
+    problems = tuple(complaints(collected, evaluation, template.questionnaire, missing))
+    if problems:
+        raise BadInput(*problems)
 
 
 @dataclass(frozen=True)

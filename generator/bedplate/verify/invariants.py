@@ -71,6 +71,21 @@ class Tree:
         """Read all files of a project but git's."""
         return cls(tuple(_read(root, file.path) for file in Project(root).files()), template)
 
+    def besides(self, pattern: re.Pattern[str]) -> tuple[File, ...]:
+        """The files without answers in which the pattern is found: what a user says may say anything.
+
+        The record of the answers, which writes them in its own way, is left out with them.
+        """
+        said = sorted((text for text in self.free_text if pattern.search(text)), key=len, reverse=True)
+        if not said:
+            return self.files
+        words = re.compile("|".join(map(re.escape, said)))
+        return tuple(
+            replace(file, path=words.sub("", file.path), content=words.sub("", file.text).encode())
+            for file in self.files
+            if file.path != ANSWERS_FILE and file.text is not None
+        )
+
 
 Invariant = Callable[[Tree], Iterator[str]]
 
@@ -120,7 +135,7 @@ def residue(tree: Tree) -> Iterator[str]:
         rf"\{{%[-+]?\s*(?:{_TAGS})\b|\{{\{{[-+]?\s*(?:{names})\b[^}}]*\}}\}}|\{{#.*#\}}|\bjinja2?\b",
         re.IGNORECASE,
     )
-    for file in tree.files:
+    for file in tree.besides(pattern):
         if file.suffix == ".jinja" or pattern.search(file.path):
             yield f"{file.path}: a name that was not rendered"
         yield from matches(file, pattern)
@@ -206,7 +221,7 @@ def machine_paths(tree: Tree) -> Iterator[str]:
     """
     here = [re.escape(path) for path in tree.machine_paths]
     pattern = re.compile("|".join([*here, _PERSONAL.pattern]))
-    for file in tree.files:
+    for file in tree.besides(pattern):
         for complaint in matches(file, pattern):
             recorded = file.path == ANSWERS_FILE and file.lines[_line_of(complaint)].startswith("_src_path:")
             if not recorded:
@@ -226,14 +241,10 @@ def own_files_only(tree: Tree) -> Iterator[str]:
 
 
 def own_words_only(tree: Tree) -> Iterator[str]:
-    """No word that only another answer brings. What the user wrote may say anything."""
-    for file in tree.files:
-        text = file.text or ""
-        for said in tree.free_text:
-            text = text.replace(said, "")
-        left = replace(file, content=text.encode())
-        for trace in tree.foreign:
-            yield from matches(left, trace)
+    """No word that only another answer brings."""
+    for trace in tree.foreign:
+        for file in tree.besides(trace):
+            yield from matches(file, trace)
 
 
 INVARIANTS: Final[Mapping[str, Invariant]] = {

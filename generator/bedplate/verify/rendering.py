@@ -210,11 +210,9 @@ def foreign(values: Mapping[str, Any]) -> tuple[re.Pattern[str], ...]:
 
 
 def _free_text(questionnaire: Questionnaire, values: Mapping[str, Any]) -> tuple[str, ...]:
-    """Answers in the user's own words that say what only another answer would bring, the longest first."""
+    """Answers in the user's own words."""
     asked = (q for q in questionnaire.questions.values() if not q.computed and q.choices is None)
-    texts = {str(values[q.name]) for q in asked if q.name in values}
-    telling = (text for text in texts if any(words.search(text) for words in foreign(values)))
-    return tuple(sorted(telling, key=len, reverse=True))
+    return tuple(str(values[question.name]) for question in asked if question.name in values)
 
 
 def contents(root: Path) -> dict[str, tuple[bytes, bool]]:
