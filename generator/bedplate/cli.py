@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from bedplate import __version__
-from bedplate.errors import BedplateError
+from bedplate.errors import BadInput, BedplateError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -57,7 +57,14 @@ Ref = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the files and their sizes, write none.")]
 Git = Annotated[bool, typer.Option("--git", help="Make the project a git repository, all files staged.")]
 Name = Annotated[str, typer.Argument(metavar="DOMAIN|QUESTION", help="What to explain.")]
-Domains = Annotated[list[str] | None, typer.Argument(metavar="DOMAIN", help="Default: all.")]
+Domains = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="DOMAIN|DIR", help="Default: all. With --merge the directories of reports."),
+]
+Shard = Annotated[
+    str | None, typer.Option("--shard", metavar="I/N", help="Only part I of N of the rows, such as 2/3.")
+]
+Merge = Annotated[bool, typer.Option("--merge", help="Join the reports of all shards, and end.")]
 Rows = Annotated[
     Literal["default", "each", "pairwise", "triples", "all"],
     typer.Option("--rows", help="Which rows of answers: the defaults, or how far they are varied."),
@@ -202,6 +209,8 @@ def verify(
     reuse: Reuse = False,
     report: Report = None,
     project: Existing = None,
+    shard: Shard = None,
+    merge: Merge = False,
     sweep: Sweep = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -209,6 +218,12 @@ def verify(
     """Emit projects and prove them. They are rendered, checked, built, run and drained, or booted."""
 
     def work() -> int:
+        if merge:
+            from bedplate.commands import merge as joining
+
+            if row or project or shard or sweep:
+                raise BadInput("--merge: takes the directories of reports, --report and --json, nothing else")
+            return joining.run([Path(name) for name in domains or ()], report, as_json)
         from bedplate.commands import verify as command
 
         options = command.VerifyOptions(
@@ -224,6 +239,7 @@ def verify(
             reuse=reuse,
             report=report,
             project=project,
+            shard=shard,
             sweep=sweep,
             json=as_json,
         )

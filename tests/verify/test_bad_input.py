@@ -25,6 +25,12 @@ NO_ENGINE = {"DOCKER_HOST": "tcp://127.0.0.1:9"}
         (["--project", "nowhere"], "nowhere: not an emitted project"),
         (["--project", ".", "--level", "update"], "--level update: starts from the template's own history"),
         (["http-api", "--project", "."], "--project PATH: a project that exists has its answers"),
+        (["--shard", "4/3"], "--shard 4/3: write it as I/N with I from 1 to N, such as 1/3, 2/3 and 3/3"),
+        (["--shard", "1/2", "--project", "."], "--project PATH: a project that exists has its answers"),
+        (["--merge"], "--merge: name the directories with the reports of all shards"),
+        (["--merge", "nowhere"], "nowhere/report.json: No such file or directory"),
+        (["--merge", "one", "--shard", "1/2"], "--merge: takes the directories of reports"),
+        (["--merge", "one", "--report", "one"], "--report one: has one of the reports that are merged"),
         (["--report", "/dev/null/report"], "--report /dev/null/report: Not a directory"),
     ],
 )

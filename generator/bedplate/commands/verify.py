@@ -27,6 +27,7 @@ from bedplate.verify.proofs import Proofs
 from bedplate.verify.rows import Row, select
 from bedplate.verify.run import ADVICE, Docker
 from bedplate.verify.settings import Settings
+from bedplate.verify.shards import Selection, Shard
 from bedplate.verify.snapshot import origin_of
 from bedplate.verify.verification import Verification
 
@@ -47,6 +48,7 @@ class VerifyOptions:
     within: float | None = None
     report: Path | None = None
     project: Path | None = None
+    shard: str | None = None
     sweep: bool = False
     json: bool = False
 
@@ -60,19 +62,29 @@ def run(options: VerifyOptions) -> int:
     """
     if options.sweep:
         return _sweep(options.json)
-    rows = _selected(options)
-    _make_place(options.report)
-    display, shown = _display(options)
+    rows, selection = _selected(options)
+    make_place(options.report)
+    display, shown = display_of(Level(options.level), options.json)
     with shown:
-        report, interruption = _verify(options, rows, display)
-    if options.report is not None:
-        reports.write(report, options.report)
-    if options.json:
-        typer.echo(json.dumps(reports.record(report, options.report), indent=2, ensure_ascii=False))
-    else:
-        display.conclude(report)
+        report, interruption = _verify(options, rows, selection, display)
+    tell(report, display, options.report, options.json)
     if interruption is not None:
         raise interruption
+    return verdict(report)
+
+
+def tell(report: reports.Report, display: Display, directory: Path | None, as_json: bool) -> None:
+    """Write the report where it is wanted, and show it."""
+    if directory is not None:
+        reports.write(report, directory)
+    if as_json:
+        typer.echo(json.dumps(reports.record(report, directory), indent=2, ensure_ascii=False))
+    else:
+        display.conclude(report)
+
+
+def verdict(report: reports.Report) -> int:
+    """The exit code of a report: 0 or 1; raises `MissingTool` for what was not tried."""
     if report.engine_stopped:
         raise MissingTool(
             "the container engine stopped answering before the end; when it runs again, "
@@ -85,20 +97,24 @@ def run(options: VerifyOptions) -> int:
     return 0
 
 
-def _selected(options: VerifyOptions) -> tuple[Row, ...]:
+def _selected(options: VerifyOptions) -> tuple[tuple[Row, ...], Selection | None]:
     """The rows that are meant, before anything is started; none for a project that exists."""
     if options.project is None:
+        shard = Shard.parse(options.shard) if options.shard else None
         questionnaire = Questionnaire.load(origin_of(None))
-        return select(questionnaire, options.rows, options.domains, options.row)
-    if options.domains or options.row:
-        raise BadInput("--project PATH: a project that exists has its answers; leave out DOMAIN and --row")
+        rows = select(questionnaire, options.rows, options.domains, options.row)
+        return rows, Selection(options.rows, tuple(row.id for row in rows), shard)
+    if options.domains or options.row or options.shard:
+        raise BadInput(
+            "--project PATH: a project that exists has its answers; leave out DOMAIN, --row and --shard"
+        )
     if Level(options.level) is Level.UPDATE:
         raise BadInput("--level update: starts from the template's own history; leave out --project")
     Project(options.project).answers()
-    return ()
+    return (), None
 
 
-def _make_place(report: Path | None) -> None:
+def make_place(report: Path | None) -> None:
     """Make the directory of the report, so that nothing runs for minutes to be lost."""
     if report is not None:
         try:
@@ -107,23 +123,24 @@ def _make_place(report: Path | None) -> None:
             raise BadInput(f"--report {report}: {error.strerror}") from error
 
 
-def _display(options: VerifyOptions) -> tuple[Display, AbstractContextManager[None]]:
-    if options.json:
+def display_of(level: Level, as_json: bool) -> tuple[Display, AbstractContextManager[None]]:
+    """What shows a run and its report, and the context in which it shows the run."""
+    if as_json:
         return Lines(partial(typer.echo, err=True)), nullcontext()
     if not sys.stdout.isatty():
         return Lines(typer.echo), nullcontext()
-    table = LiveTable(Level(options.level))
+    table = LiveTable(level)
     return table, table.shown()
 
 
 def _verify(
-    options: VerifyOptions, rows: tuple[Row, ...], display: Display
+    options: VerifyOptions, rows: tuple[Row, ...], selection: Selection | None, display: Display
 ) -> tuple[reports.Report, Interrupted | None]:
     """What the run came to, and what ended it before its time, if anything did."""
     report = None
     try:
         with Verification.open(_settings(options), display) as verification:
-            report, interruption = _reported(options, rows, verification, datetime.now(UTC))
+            report, interruption = _reported(options, rows, selection, verification)
     except Interrupted as error:  # while cleaning up, or before there was anything to report
         if report is None:
             raise
@@ -146,11 +163,14 @@ def _settings(options: VerifyOptions) -> Settings:
 
 
 def _reported(
-    options: VerifyOptions, rows: tuple[Row, ...], verification: Verification, began: datetime
+    options: VerifyOptions,
+    rows: tuple[Row, ...],
+    selection: Selection | None,
+    verification: Verification,
 ) -> tuple[reports.Report, Interrupted | None]:
-    started, interruption = time.monotonic(), None
+    began, started, interruption = datetime.now(UTC), time.monotonic(), None
     try:
-        results, across = _work(options, rows, verification)
+        results, across = _work(options, rows, selection, verification)
     except Interrupted as error:
         results, across, interruption = verification.so_far(Level(options.level)), Findings(), error
     snapshot = verification.taken
@@ -168,17 +188,22 @@ def _reported(
         modified=snapshot.modified if snapshot else False,
         interrupted=interruption is not None,
         engine_stopped=verification.engine_stopped,
+        selection=selection,
     )
     return report, interruption
 
 
 def _work(
-    options: VerifyOptions, rows: tuple[Row, ...], verification: Verification
+    options: VerifyOptions,
+    rows: tuple[Row, ...],
+    selection: Selection | None,
+    verification: Verification,
 ) -> tuple[tuple[RowResult, ...], Findings]:
     level = Level(options.level)
     if options.project is not None:
         return (verification.tree(options.project, level),), Findings()
-    return verification.rows(rows, level), verification.across(rows)
+    part = selection.shard.part(rows) if selection and selection.shard else rows
+    return verification.rows(part, level), verification.across(rows)
 
 
 def _sweep(as_json: bool) -> int:

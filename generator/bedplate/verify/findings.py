@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
+
+ENGINE_STOPPED: Final = "container engine"
+"""The check that fails where the engine stopped answering, which is no fault of the row."""
 
 
 class Status(StrEnum):

@@ -15,6 +15,7 @@ from bedplate.verify.bases import Base
 from bedplate.verify.findings import Check, Figure, Findings, Status
 from bedplate.verify.levels import Level, LevelResult, RowResult
 from bedplate.verify.report_page import page
+from bedplate.verify.shards import Selection
 
 FORMAT: Final = 1
 """Raised when a reader of report.json has to change."""
@@ -25,7 +26,8 @@ SCHEMA: Final = Path(__file__).parent / "report.schema.json"
 class Report:
     """A run that has ended: on what it ran, and what it found out. `commit` is the template's, if known.
 
-    `interrupted` says that somebody ended it, `engine_stopped` that the engine did not see its end.
+    `interrupted` says that somebody ended it, `engine_stopped` that the engine did not see its end;
+    `selection` which rows it was about, unless that was a project that exists.
     """
 
     run: str
@@ -41,6 +43,7 @@ class Report:
     modified: bool = False
     interrupted: bool = False
     engine_stopped: bool = False
+    selection: Selection | None = None
 
     @property
     def status(self) -> str:
@@ -87,12 +90,20 @@ def record(report: Report, directory: Path | None = None) -> dict[str, Any]:
         "seconds": round(report.seconds, 3),
         "status": report.status,
         "level": str(report.upto),
+        "selection": _selection(report.selection),
         "template": {"commit": report.commit, "modified": report.modified},
         "engine": {"name": report.engine, "detail": report.engine_detail},
         "bases": [asdict(base) for base in report.bases],
         "across_rows": _findings(report.across),
         "rows": [_row(row, directory) for row in report.rows],
     }
+
+
+def _selection(selection: Selection | None) -> dict[str, Any] | None:
+    if selection is None:
+        return None
+    shard = str(selection.shard) if selection.shard else None
+    return {"rows": selection.kind, "shard": shard, "ids": list(selection.ids)}
 
 
 def _row(row: RowResult, directory: Path | None) -> dict[str, Any]:

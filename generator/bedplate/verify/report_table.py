@@ -94,6 +94,8 @@ def plain(report: Report) -> Iterator[str]:
 def footer(report: Report) -> Iterator[str]:
     """On what it ran, what failed and how to see it again, and what was not proved."""
     yield f"{report.engine} engine: {report.engine_detail}{_bases(report)}; {report.seconds:.0f} s"
+    if report.selection and report.selection.shard:
+        yield f"shard {report.selection.shard}: {len(report.rows)} of {len(report.selection.ids)} rows"
     for name, detail in failures(report.across):
         yield from ("", f"across rows: {name}", *_indented(detail))
     for row in report.rows:

@@ -24,7 +24,7 @@ from bedplate.verify.course import Course
 from bedplate.verify.engine import Engine, Subject, keep, log_of
 from bedplate.verify.engine_container import Container
 from bedplate.verify.engine_host import Host
-from bedplate.verify.findings import Check, Findings, Status
+from bedplate.verify.findings import ENGINE_STOPPED, Check, Findings, Status
 from bedplate.verify.invariants import FOR_ANY_PROJECT, Tree, hold, verdict
 from bedplate.verify.ladder import Ladder
 from bedplate.verify.levels import Level, LevelResult, Proof, RowResult
@@ -107,6 +107,8 @@ class Verification:
             self._observer.expect(
                 row, self._command("--row", row.id, upto), row.copier_command(self._source())
             )
+        if not rows:
+            return ()
         self.snapshot  # noqa: B018 (taken here once, and not by several threads)
         if upto is Level.UPDATE:
             self.ladder  # noqa: B018 (likewise)
@@ -249,7 +251,7 @@ class Verification:
         if not self.engine_stopped and self.engine.answers():
             return Findings()
         self.engine_stopped = True
-        return Findings((Check("container engine", Status.FAILED, _STOPPED),))
+        return Findings((Check(ENGINE_STOPPED, Status.FAILED, _STOPPED),))
 
     def _step(self, step: Callable[[Subject], Findings], subject: Subject, level: Level) -> Findings:
         """One step; whatever it raises is a failure of this row, not of the run."""
