@@ -180,8 +180,9 @@ class Verification:
     def _deepen(self, emission: Emission, rendered: LevelResult, upto: Level) -> RowResult:
         """Work off the levels below render; after one that failed, the others are skipped."""
         row, subject = emission.row, _subject(emission)
-        claim = Claim.of(subject, self.engine) if self.settings.proofs else None
-        results = [rendered, *self._proved(row, claim, upto)] if rendered.findings.passed else [rendered]
+        provable = self.settings.proofs is not None and rendered.findings.passed
+        claim = Claim.of(subject, self.engine) if provable else None
+        results = [rendered, *self._proved(row, claim, upto)]
         for level in upto.including[len(results) :]:
             if obstacle := self._obstacle(results):
                 skipped = Findings((Check(str(level), Status.SKIPPED, obstacle),))
