@@ -7,13 +7,14 @@ use crate::image::Image;
 use crate::{Result, llvm, stack};
 
 /// Symbols that come with what the image does without, by a part of their name.
-const BANNED: [(&str, &str); 6] = [
+const BANNED: [(&str, &str); 7] = [
     ("core::panicking", "a panic"),
     ("rust_begin_unwind", "a panic"),
     ("core::fmt", "formatting"),
     ("__rust_alloc", "an allocation"),
     ("alloc::", "an allocation"),
     ("__aeabi_f", "floating point in software"),
+    ("__aeabi_d", "floating point in software"),
 ];
 
 /// What an image has that it must not have; empty for a good one.
