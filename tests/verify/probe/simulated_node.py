@@ -134,6 +134,8 @@ class SimulatedNode:
         elif self._epoch and defect != "remembers the epitaph for ever":
             self._epitaph = ()
         self._cause = 0 if defect == "tells no cause" else cause
+        if defect == "is cut off":
+            self._link.sendall(b"\x04\x01\0")
         self._boot()
 
     def _tick(self) -> None:

@@ -27,7 +27,6 @@ _FRAME: Final = 32
 """Bytes that an exception pushes: with less room than that a stack is full."""
 _ROOM: Final = 64
 """Bytes at the end of RAM that the instructions take."""
-_CLEAN_REBOOT_WITHIN: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def try_crashes(trials: Trials, node: Node, debugger: Address, ram: Memory) -> N
         node.send(frames.WELCOME, epoch=EPOCH)
         node.command(frames.PING)
         _run(debugger, ram, (0x6008, 0xE7FE), _SYSRESETREQ, _AIRCR)
-        hello = node.expect(frames.HELLO, _CLEAN_REBOOT_WITHIN)
+        hello = node.expect_boot()
         expect_same("cause in the hello, after a reset from outside", PIN, hello["reset_cause"])
         late = [frame for frame in node.during(0.2) if frame.kind == frames.EPITAPH]
         expect(not late, f"expected no epitaph, got {', '.join(map(str, late))}")
@@ -93,7 +92,7 @@ def try_crashes(trials: Trials, node: Node, debugger: Address, ram: Memory) -> N
 def _crash(node: Node, debugger: Address, ram: Memory, crash: Crash) -> Frame:
     """Crash a run; the epitaph that comes right after the hello of the next one."""
     _run(debugger, ram, crash.code, 1, crash.r1)
-    hello = node.expect(frames.HELLO)
+    hello = node.expect_boot()
     expect_same("cause in the hello", crash.cause, hello["reset_cause"])
     epitaph = node.next()
     expect(

@@ -10,7 +10,7 @@ from typing import Final
 from bedplate.verify.probe import frames
 from bedplate.verify.probe.frames import Frame
 from bedplate.verify.probe.greeting import EPOCH
-from bedplate.verify.probe.node import PATIENCE, Node
+from bedplate.verify.probe.node import Node
 from bedplate.verify.probe.trial import Trials, Unmet, expect, expect_same
 
 WINDOW: Final = 16
@@ -93,7 +93,7 @@ def _until(node: Node, sequence: int) -> list[Frame]:
 def _empty(node: Node) -> int:
     """Acknowledge what comes until a node that is stopped holds nothing more; the last number that came."""
     last = 0
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + node.patience
     while time.monotonic() < deadline:
         frame = node.next(_QUIET)
         if frame is None and not node.status()["queued"]:
@@ -107,9 +107,9 @@ def _empty(node: Node) -> int:
 def _try_overflow(node: Node, last: int) -> None:
     _expect_reply(node.command(frames.START, period_ms=SHORTEST_MS), 0, SHORTEST_MS)
     heard = node.during((RING + WINDOW) * SHORTEST_MS / 1_000)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + node.patience
     while not node.status()["dropped"]:
-        expect(time.monotonic() < deadline, f"expected the ring to overflow within {PATIENCE:g} s")
+        expect(time.monotonic() < deadline, f"expected the ring to overflow within {node.patience:g} s")
         heard += node.during(SHORTEST_MS / 1_000)
     readings = [frame for frame in heard if frame.kind == frames.READING]
     times = {frame.sequence: frame["elapsed_ms"] for frame in readings if frame.sequence > last}

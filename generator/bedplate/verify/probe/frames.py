@@ -47,6 +47,10 @@ _BODIES: Final[Mapping[int, tuple[str, tuple[str, ...]]]] = {
 """Layout and names of the fields; the kinds that are not here have no body."""
 
 
+class NoFrame(Unmet):
+    """What came between two delimiters is no frame that a device sends."""
+
+
 @dataclass(frozen=True)
 class Frame:
     """One frame, up or down. `at` is when it came, in seconds of the monotonic clock."""
@@ -77,19 +81,19 @@ def encode(frame: Frame) -> bytes:
 
 
 def decode(block: bytes, at: float = 0.0) -> Frame:
-    """The frame in the bytes between two delimiters; raises `Unmet` when they hold none."""
+    """The frame in the bytes between two delimiters; raises `NoFrame` when they hold none."""
     try:
         whole = cobs.decode(block)
     except cobs.DecodeError as error:
-        raise Unmet(f"the device sent a block that is not COBS ({error}): {block.hex()}") from error
+        raise NoFrame(f"the device sent a block that is not COBS ({error}): {block.hex()}") from error
     raw, check = whole[: -_CHECK.size], whole[-_CHECK.size :]
     if len(raw) < _HEADER.size or _CHECK.pack(_crc(raw)) != check:
-        raise Unmet(f"the device sent a block whose CRC or length is wrong: {whole.hex()}")
+        raise NoFrame(f"the device sent a block whose CRC or length is wrong: {whole.hex()}")
     version, kind, device, epoch, sequence = _HEADER.unpack_from(raw)
     layout, names = _BODIES.get(kind, ("<", ()))
     body = raw[_HEADER.size :]
     if version != VERSION or not HELLO <= kind <= REPLY or len(body) != struct.calcsize(layout):
-        raise Unmet(f"the device sent a frame of version {version}, kind {kind:#04x}, body {body.hex()}")
+        raise NoFrame(f"the device sent a frame of version {version}, kind {kind:#04x}, body {body.hex()}")
     fields = dict(zip(names, struct.unpack(layout, body), strict=True))
     return Frame(kind, device, epoch, sequence, MappingProxyType(fields), at)
 

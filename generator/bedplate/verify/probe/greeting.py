@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from bedplate.verify.probe import frames
-from bedplate.verify.probe.node import Node
+from bedplate.verify.probe.node import HELLO_EVERY_MS, Node
 from bedplate.verify.probe.trial import Trials, expect, expect_same
 
-HELLO_EVERY_MS: Final = 2_000
 FIRST_PERIOD_MS: Final = 1_000
 """What a node samples with from boot on."""
 TICKS: Final = 20

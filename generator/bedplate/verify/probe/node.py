@@ -10,21 +10,26 @@ from types import TracebackType
 from typing import Final, Self
 
 from bedplate.verify.probe import frames
-from bedplate.verify.probe.frames import Frame
+from bedplate.verify.probe.frames import Frame, NoFrame
 from bedplate.verify.probe.trial import Unmet
 from bedplate.verify.probe.wire import Address
 
-PATIENCE: Final = 10.0
+PATIENCE: Final = 30.0
 """Seconds that anything may take which the contract wants at once. An emulator on a busy machine is slow."""
+HELLO_EVERY_MS: Final = 2_000
 _CONNECT_WITHIN: Final = 15.0
 _CHUNK: Final = 4_096
 
 
 class Node:
-    """A connection to a node's UART. Frames that were passed over while waiting for others are gone."""
+    """A connection to a node's UART. Frames that were passed over while waiting for others are gone.
 
-    def __init__(self, address: Address, device: int) -> None:
+    `patience` is how many seconds to wait where nothing else is said.
+    """
+
+    def __init__(self, address: Address, device: int, patience: float = PATIENCE) -> None:
         self.device = device
+        self.patience = patience
         self._received = bytearray()
         self._socket, early = _connected(address)
         self._received += early
@@ -52,16 +57,16 @@ class Node:
 
     def send_bytes(self, data: bytes) -> None:
         """Send bytes as they are."""
-        self._socket.settimeout(PATIENCE)
+        self._socket.settimeout(self.patience)
         self._socket.sendall(data)
 
-    def next(self, within: float = PATIENCE) -> Frame | None:
+    def next(self, within: float | None = None) -> Frame | None:
         """The next frame that the node says, or None when it says none in time.
 
         Raises:
             Unmet: when what it says is no frame, or the link is closed.
         """
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + (self.patience if within is None else within)
         while True:
             for block in frames.blocks(self._received):
                 return frames.decode(block, time.monotonic())
@@ -75,18 +80,22 @@ class Node:
                     raise Unmet("the emulator has ended")
                 self._received += data
 
-    def expect(
-        self, kind: int, within: float = PATIENCE, such: Callable[[Frame], bool] = lambda _: True
-    ) -> Frame:
+    def expect(self, kind: int, such: Callable[[Frame], bool] = lambda _: True) -> Frame:
         """Pass over frames until one of this kind comes, `such` as wanted; raises `Unmet` without one."""
         passed = []
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + self.patience
         while (frame := self.next(max(deadline - time.monotonic(), 0.0))) is not None:
             if frame.kind == kind and such(frame):
                 return frame
             passed.append(frame)
         seen = ", ".join(str(frame) for frame in passed[-5:])
-        raise Unmet(f"no {frames.NAMES[kind]} within {within:g} s; {seen or 'nothing'} came")
+        raise Unmet(f"no {frames.NAMES[kind]} within {self.patience:g} s; {seen or 'nothing'} came")
+
+    def expect_boot(self) -> Frame:
+        """The hello with which a run begins; a frame that the reset before it has cut off is passed over."""
+        with contextlib.suppress(NoFrame):
+            return self.expect(frames.HELLO, such=_begins)
+        return self.expect(frames.HELLO, such=_begins)
 
     def during(self, seconds: float) -> list[Frame]:
         """Everything that the node says in this time."""
@@ -105,6 +114,11 @@ class Node:
         """Ask for the status."""
         self.send(frames.GET_STATUS)
         return self.expect(frames.STATUS)
+
+
+def _begins(hello: Frame) -> bool:
+    """Whether a run says this hello first; with those that follow it may still speak of the run before."""
+    return hello["uptime_ms"] < HELLO_EVERY_MS
 
 
 def _connected(address: Address) -> tuple[socket.socket, bytes]:
