@@ -26,8 +26,8 @@ check: $(TOOLS) ## lint, types and the tests that need no engine
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
 	$(TESTS) -m 'not engine' $(ARGS)
 
-verify: $(PACKAGE) ## emit projects and prove them: make verify ARGS="http-api --level run"
-	@ci/provision engine && $(BIN)/bedplate verify $(ARGS)
+verify: $(PACKAGE) ## emit projects and prove them, all pairs of answers: make verify ARGS="http-api --level run"
+	@ci/provision engine && $(BIN)/bedplate verify $(or $(ARGS),--rows pairwise --keep-going)
 
 mutants: $(TOOLS) ## break templates on purpose and expect verification to fail
 	@ci/provision engine && $(TESTS) -m mutant $(ARGS)

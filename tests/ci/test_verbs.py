@@ -39,6 +39,16 @@ def test_make_new_passes_a_destination_on_as_one_word() -> None:
     assert "bedplate new  --domain http-api" in unnamed.stdout
 
 
+def test_make_verify_takes_every_pair_of_answers_unless_told_otherwise() -> None:
+    arguments = ["make", "--no-print-directory", "--dry-run", "verify"]
+    alone = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "bedplate verify --rows pairwise --keep-going\n" in alone.stdout
+    told = subprocess.run(
+        [*arguments, "ARGS=http-api --level build"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "bedplate verify http-api --level build\n" in told.stdout
+
+
 @pytest.mark.parametrize("code", [0, 1, 7])
 def test_ci_runs_make_test_with_nothing_to_read_and_keeps_its_exit_code(tmp_path: Path, code: int) -> None:
     make = tmp_path / "make"
