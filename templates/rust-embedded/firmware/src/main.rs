@@ -40,8 +40,9 @@ fn main() -> ! {
     };
     #[cfg(feature = "selftest")]
     let setup = selftest::arrange(setup);
-    board::start_uart();
+    fault::guard_stack();
     fault::trap_divisions();
+    board::start_uart();
     watchdog::start();
     time::start();
     runtime::run(Node::new(setup, MEMORY), LINK)
