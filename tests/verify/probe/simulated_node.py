@@ -123,6 +123,8 @@ class SimulatedNode:
         cause, cfsr = CRASHES[tuple(code)]
         defect = self.defect
         registers = (at + 2 if cause == 3 else 0, 0, RAM if cause == 3 else 0, cfsr)
+        if defect == "notices an overflow late" and code == [0xB4FF, 0xE7FD]:
+            registers = (*registers[:2], RAM - 4_096, cfsr)
         if defect == "tells another pc" and cause == 3:
             registers = (at + 4, *registers[1:])
         if defect == "tells no fault status":

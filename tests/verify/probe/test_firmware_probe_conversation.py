@@ -57,6 +57,7 @@ CRASH = {
     "tells no epitaph": "crash: an undefined instruction",
     "tells another pc": "crash: an undefined instruction",
     "tells no fault status": "crash: a division by zero",
+    "notices an overflow late": "crash: a stack that overflows",
     "tells registers of a watchdog": "crash: a loop without end",
     "counts no boots": "crash: a division by zero",
     "tells the epitaph once": "crash: the epitaph follows each hello",

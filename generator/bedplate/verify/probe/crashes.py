@@ -41,8 +41,8 @@ class Crash:
     faults_at: int | None = None
     """Where in the code the program counter of the record must point, in bytes."""
     r1: int = 0
-    sp_below: int | None = None
-    """What the stack pointer of the record must have fallen below."""
+    sp_in: range | None = None
+    """Where the stack pointer of the record must be."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def crashes(ram: Memory) -> tuple[Crash, ...]:
         Crash("an undefined instruction", (0xDE00,), FAULT, 1 << 16, 0),
         Crash("a division by zero", (0xFBB0, 0xF0F1), FAULT, 1 << 25, 0),
         Crash("a read where there is nothing", (0x6808,), FAULT, 1 << 9, 0, r1=_NOWHERE),
-        Crash("a stack that overflows", (0xB4FF, 0xE7FD), FAULT, sp_below=ram.origin + _FRAME),
+        Crash("a stack that overflows", (0xB4FF, 0xE7FD), FAULT, sp_in=_just_below(ram.origin)),
         Crash("a loop without end", (0xE7FE,), WATCHDOG),
     )
 
@@ -109,9 +109,9 @@ def _judge(epitaph: Frame, crash: Crash, ram: Memory, boots: int) -> None:
     if crash.cause == WATCHDOG:
         registers = [epitaph[name] for name in ("pc", "lr", "sp", "cfsr")]
         expect_same("pc, lr, sp and cfsr of a watchdog", [0, 0, 0, 0], registers)
-    if crash.sp_below is not None:
-        sp = epitaph["sp"]
-        expect(sp < crash.sp_below, f"sp: expected less than {crash.sp_below:#x}, got {sp:#x}")
+    if crash.sp_in is not None:
+        sp, least, most = epitaph["sp"], crash.sp_in.start, crash.sp_in.stop - 1
+        expect(sp in crash.sp_in, f"sp: expected {least:#x} to {most:#x}, got {sp:#x}")
     if crash.faults_at is not None:
         wanted = _unused(ram) + struct.calcsize("<H") + crash.faults_at
         expect(epitaph["pc"] == wanted, f"pc: expected {wanted:#x}, got {epitaph['pc']:#x}")
@@ -125,6 +125,14 @@ def _run(debugger: Address, ram: Memory, code: tuple[int, ...], r0: int, r1: int
         halted.set_register(0, r0)
         halted.set_register(1, r1)
         halted.set_register(PC, _unused(ram))
+
+
+def _just_below(origin: int) -> range:
+    """Where a stack ends that grows down to the lowest address of RAM, when its first step outside faults.
+
+    That step is at most as long as what is pushed, by the program and then by the exception.
+    """
+    return range(origin - 2 * _FRAME, origin + _FRAME)
 
 
 def _unused(ram: Memory) -> int:
