@@ -41,10 +41,21 @@ def test_make_new_passes_a_destination_on_as_one_word() -> None:
 
 def test_make_verify_takes_every_pair_of_answers_unless_told_otherwise() -> None:
     arguments = ["make", "--no-print-directory", "--dry-run", "verify"]
-    alone = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True)
+    # `make test ARGS=…` hands its own on to every make below it.
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"ARGS", "MAKEFLAGS", "MAKEOVERRIDES"}
+    }
+    alone = subprocess.run(arguments, cwd=ROOT, env=own, capture_output=True, text=True, check=True)
     assert "bedplate verify --rows pairwise --keep-going\n" in alone.stdout
     told = subprocess.run(
-        [*arguments, "ARGS=http-api --level build"], cwd=ROOT, capture_output=True, text=True, check=True
+        [*arguments, "ARGS=http-api --level build"],
+        cwd=ROOT,
+        env=own,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "bedplate verify http-api --level build\n" in told.stdout
 
