@@ -109,7 +109,6 @@ MOMENTS: dict[str, tuple[TinyProject, Callable[[Verifying], object], int]] = {
     "checking": (TinyProject(check=SLEEP), asleep, 2),
     "building the image": (TinyProject(files={"Dockerfile": IN_IMAGE}), asleep, 2),
     "trying the image": (TinyProject(smoke=BUSY.replace("sleep 600", SLEEP)), asleep, 3),
-    "probing": (TinyProject(), probed, 3),
 }
 """Where a run is, how that is seen, and how many levels have ended by then."""
 
