@@ -126,10 +126,8 @@ class Store:
                 self._replace(self.directory / file_name(name, content), content)
         question = {"locks": {"type": "yaml", "when": False, "default": index}}
         self._replace(self.index, _HEAD + yaml.safe_dump(question, sort_keys=False, width=110))
-        kept = {file for files in index.values() for file in files.values()} | {self.index.name}
-        for path in self.directory.iterdir():
-            if path.name not in kept:
-                path.unlink()
+        for name in self.unused():
+            (self.directory / name).unlink()
 
     def unused(self) -> list[str]:
         """Names of files that the index does not name."""

@@ -18,6 +18,7 @@ from bedplate.locks import Locks, Store, keys
 from bedplate.questionnaire import Questionnaire
 from bedplate.render import render
 from bedplate.verify import bases
+from bedplate.verify.engine_container import MARK
 from bedplate.verify.run import Docker, Run
 from bedplate.verify.snapshot import copy_project
 
@@ -137,7 +138,7 @@ class Resolver:
         files = " ".join(f"/src/{name}" for name in tool.files)
         text = _DOCKERFILE.format(image=image, cache=tool.cache, command=command, files=files)
         (project / "Dockerfile").write_text(text, encoding="utf-8")
-        (project / ".bedplate-run").write_text(self.run.id, encoding="utf-8")  # not from the cache
+        (project / MARK).write_text(self.run.id, encoding="utf-8")  # not from the cache
         if self._bases is None or bases.familiar(image) not in self._bases.provenance:
             known = self._bases.provenance if self._bases else {}
             self._bases = bases.resolve(
