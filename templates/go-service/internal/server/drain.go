@@ -27,7 +27,7 @@ func (s *Server) drain(ctx context.Context, interrupted bool, apiDone <-chan err
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "draining", slog.String("delay", delay.String()))
 	<-time.After(delay)
 	err := s.finish(ctx, apiDone, abort)
-	err = errors.Join(err, s.closeAdmin(ctx))
+	err = errors.Join(err, s.release(context.WithoutCancel(ctx)), s.closeAdmin(ctx))
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "stopped", slog.Float64("seconds", time.Since(start).Seconds()))
 	return err
 }
@@ -45,6 +45,13 @@ func (s *Server) finish(ctx context.Context, done <-chan error, abort context.Ca
 	err := fmt.Errorf("%w: %d", ErrAborted, len(s.slots))
 	abort(context.DeadlineExceeded)
 	return errors.Join(err, s.api.Close())
+}
+
+func (s *Server) release(ctx context.Context) (err error) {
+	for _, release := range s.releases {
+		err = errors.Join(err, release(ctx))
+	}
+	return err
 }
 
 func (s *Server) closeAdmin(ctx context.Context) error {

@@ -71,12 +71,18 @@ func (r running) connect(t *testing.T) net.Conn {
 
 func run(t *testing.T, routes ...Route) running {
 	t.Helper()
+	return runServer(t, func(s *Server) { s.Handle(routes...) })
+}
+
+// runServer has a server prepared before it serves.
+func runServer(t *testing.T, prepare func(*Server)) running {
+	t.Helper()
 	api, admin := newPipeListener(), newPipeListener()
 	o := testOptions(io.Discard)
 	o.Config.RequestTimeout = 29 * time.Second
 	s := New(o)
 	s.listener, s.adminListener = &listener{deadlineListener: api}, admin
-	s.Handle(routes...)
+	prepare(s)
 	ctx, stop := context.WithCancelCause(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx) }()
@@ -205,6 +211,39 @@ func TestRequestThatOutlastsTheDrainIsAborted(t *testing.T) {
 		}
 		if err := <-cause; !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the handler was told %v", err)
+		}
+	})
+}
+
+func TestWhatHandlersUseIsGivenBackBetweenTheLastAnswerAndTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("could not be given back")
+		var server running
+		var order []string
+		server = runServer(t, func(s *Server) {
+			s.Handle(Route{"GET /", func(w http.ResponseWriter, r *http.Request) error {
+				time.Sleep(10 * time.Second)
+				order = append(order, "answer")
+				return ok(w, r)
+			}})
+			s.OnDrained(func(context.Context) error {
+				order = append(order, "first")
+				return broken
+			})
+			s.OnDrained(func(ctx context.Context) error {
+				wantStatus(t, server.admin, "/livez", "200 OK")
+				order = append(order, "second")
+				return ctx.Err()
+			})
+		})
+		go statusOf(server.api, "http://server/")
+		synctest.Wait()
+		server.stop(nil)
+		if err := <-server.done; !errors.Is(err, broken) || errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		if got := strings.Join(order, ", "); got != "answer, first, second" {
+			t.Errorf("in the order %s", got)
 		}
 	})
 }
