@@ -154,8 +154,8 @@ func decodeAny(w http.ResponseWriter, r *http.Request) error {
 func TestBodyIsBounded(t *testing.T) {
 	s, _ := testServer(t, nil, Route{"POST /", decodeAny})
 	for size, status := range map[int]int{
-		maxBodyBytes:     http.StatusOK,
-		maxBodyBytes + 1: http.StatusRequestEntityTooLarge,
+		1_048_576: http.StatusOK,
+		1_048_577: http.StatusRequestEntityTooLarge,
 	} {
 		body := "{" + strings.Repeat(" ", size-2) + "}"
 		// Without a length, so that it is the reading that is bounded.
@@ -173,7 +173,7 @@ func TestBodyIsBounded(t *testing.T) {
 
 func TestConnectionEndsWithABodyTooLarge(t *testing.T) {
 	s, _ := serve(t, testOptions(io.Discard), Route{"POST /", decodeAny})
-	response, err := http.Post(s.url("/"), "application/json", strings.NewReader(strings.Repeat(" ", maxBodyBytes+1)))
+	response, err := http.Post(s.url("/"), "application/json", strings.NewReader(strings.Repeat(" ", 1_048_577)))
 	if err != nil {
 		t.Fatal(err)
 	}
