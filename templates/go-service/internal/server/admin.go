@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -21,7 +22,8 @@ func (s *Server) adminHandler(o Options) http.Handler {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
-		_ = WriteJSON(w, http.StatusOK, o.Build)
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(o.Build)
 	})
 	mux.HandleFunc("GET /log-level", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, o.Level.Level().String())

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -19,6 +20,9 @@ const (
 	maxRequestID     = 64
 	requestIDLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 )
+
+// errOverloaded says that as many requests are being served as may be.
+var errOverloaded = errors.New("too many requests in flight")
 
 // metrics are named as the semantic conventions of OpenTelemetry name them.
 type metrics struct {
@@ -200,9 +204,7 @@ func (s *Server) protect(next http.Handler) http.Handler {
 		case s.slots <- struct{}{}:
 			defer func() { <-s.slots }()
 		default:
-			problem := Fail(http.StatusServiceUnavailable, "overloaded", "Too many requests are being served.")
-			problem.RetryAfter = 1
-			fail(w, r, problem)
+			fail(w, r, errOverloaded)
 			return
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), s.cfg.RequestTimeout)

@@ -56,6 +56,10 @@ func problemOf(ctx context.Context, err error) *Problem {
 	switch {
 	case errors.As(err, &problem):
 		return problem
+	case errors.Is(err, errOverloaded):
+		overloaded := Fail(http.StatusServiceUnavailable, "overloaded", "Too many requests are being served.")
+		overloaded.RetryAfter = 1
+		return overloaded
 	case errors.As(err, &tooLarge):
 		return Fail(http.StatusRequestEntityTooLarge, "body_too_large",
 			fmt.Sprintf("The body is larger than %d bytes.", tooLarge.Limit))
