@@ -12,6 +12,15 @@ from shell import ROOT, Cli
 TEMPLATE_PARTS = ("copier.yml", "questions", "templates", "locks", "contract")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests recorded as their `summary`, also those that passed on a worker."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    for report in reports:
+        for name, value in getattr(report, "user_properties", ()):
+            if name == "summary" and getattr(report, "when", "") == "call":
+                terminalreporter.write_line(value)
+
+
 @pytest.fixture(scope="session")
 def user_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a user with no settings, caches or git configuration of their own."""

@@ -73,7 +73,9 @@ Row = Annotated[list[str] | None, typer.Option("--row", metavar="ID", help="Only
 Level = Annotated[
     Literal["render", "static", "build", "run", "update"], typer.Option("--level", help="How deep.")
 ]
-Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Rows verified at the same time.")]
+Jobs = Annotated[
+    int, typer.Option("--jobs", min=1, help="Rows verified at the same time, as far as memory allows.")
+]
 Engine = Annotated[
     Literal["auto", "container", "host"], typer.Option("--engine", help="What builds and runs.")
 ]
@@ -84,6 +86,10 @@ Bases = Annotated[
 Within = Annotated[
     float | None,
     typer.Option("--within", metavar="SECONDS", min=1, help="Deadline of each step, in place of its own."),
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option("--time-limit", metavar="SECONDS", min=0, help="Build no further row after that long."),
 ]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Go on after a failed row.")]
 Reuse = Annotated[bool, typer.Option("--reuse", help="Do not prove again what was proved on the same.")]
@@ -206,6 +212,7 @@ def verify(
     bases: Bases = "auto",
     keep_going: KeepGoing = False,
     within: Within = None,
+    time_limit: TimeLimit = None,
     reuse: Reuse = False,
     report: Report = None,
     project: Existing = None,
@@ -236,6 +243,7 @@ def verify(
             bases=bases,
             keep_going=keep_going,
             within=within,
+            time_limit=time_limit,
             reuse=reuse,
             report=report,
             project=project,

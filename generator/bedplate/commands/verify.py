@@ -46,6 +46,7 @@ class VerifyOptions:
     keep_going: bool = False
     reuse: bool = False
     within: float | None = None
+    time_limit: float | None = None
     report: Path | None = None
     project: Path | None = None
     shard: str | None = None
@@ -157,6 +158,7 @@ def _settings(options: VerifyOptions) -> Settings:
         keep_going=options.keep_going,
         rows=options.rows,
         within=options.within,
+        time_limit=options.time_limit,
         proofs=Proofs.usual(os.environ),
         reuse=options.reuse,
     )

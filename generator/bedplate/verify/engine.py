@@ -57,6 +57,10 @@ class Engine(Protocol):
         """Whether it still is where it was."""
         ...
 
+    def memory(self) -> int:
+        """The memory of the machine that builds, in bytes."""
+        ...
+
     def prepare(self, subjects: Iterable[Subject], announce: Callable[[str], None]) -> None:
         """Have at hand what all of these need, before any of them is built."""
         ...

@@ -51,6 +51,10 @@ class Container(Engine):
         """Whether the daemon does."""
         return self.docker.answers()
 
+    def memory(self) -> int:
+        """What the engine says of its machine, which may be another than this one."""
+        return self.docker.memory()
+
     def prepare(self, subjects: Iterable[Subject], announce: Callable[[str], None]) -> None:
         """Pull or make the base images that the Dockerfiles name, and make the image of linters."""
         recipe = Linters.load(root) if (root := checkout()) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,10 @@ class Host(Engine):
     def answers(self) -> bool:
         """Always: it is this machine."""
         return True
+
+    def memory(self) -> int:
+        """All memory of this machine, in bytes."""
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
     def prepare(self, subjects: Iterable[Subject], announce: Callable[[str], None]) -> None:
         """Look for the toolchains, once."""

@@ -66,6 +66,10 @@ class Docker:
             return False
         return True
 
+    def memory(self) -> int:
+        """The memory of its machine, in bytes."""
+        return int(self.api.info()["MemTotal"])
+
     @classmethod
     def chosen(cls, engine: Literal["auto", "container", "host"]) -> Docker | None:
         """The engine for containers, unless the host's toolchains are meant or `auto` finds none.

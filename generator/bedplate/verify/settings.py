@@ -15,8 +15,8 @@ class Settings:
     """How to verify. `source` is the template, this checkout by default; `logs` keeps those of failures.
 
     `rows` is the set that the rows are from. `within` are seconds for each step, in place of its own
-    deadline. `proofs` is where what was proved is kept; `reuse` takes a row as proved that has its
-    proofs there.
+    deadline; after `time_limit` seconds no further row is taken below level render. `proofs` is where
+    what was proved is kept; `reuse` takes a row as proved that has its proofs there.
     """
 
     engine: Literal["auto", "container", "host"] = "auto"
@@ -27,5 +27,6 @@ class Settings:
     keep_going: bool = True
     rows: str = "default"
     within: float | None = None
+    time_limit: float | None = None
     proofs: Proofs | None = None
     reuse: bool = False

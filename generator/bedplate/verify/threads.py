@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import queue
+from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from itertools import chain, zip_longest
+from typing import Final, TypeVar
 
 from bedplate.verify.run import Run
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+MEMORY_OF_ROW: Final = 3 * 2**30
+"""Bytes that the largest build of a row may need (docs/performance.md)."""
+
+
+def jobs_within(memory: int, jobs: int) -> int:
+    """As many of the jobs that were asked for as a machine with that many bytes of memory can hold."""
+    return max(1, min(jobs, memory // MEMORY_OF_ROW))
+
+
+def in_turn(items: Iterable[Item], kind: Callable[[Item], str]) -> list[Item]:
+    """The first of each kind, then the second of each: when time ends early, no kind is left out."""
+    kinds = defaultdict(list)
+    for item in items:
+        kinds[kind(item)].append(item)
+    return [item for item in chain(*zip_longest(*kinds.values())) if item is not None]
 
 
 def in_threads(run: Run, jobs: int, items: Iterable[Item], work: Callable[[Item], Result]) -> list[Result]:

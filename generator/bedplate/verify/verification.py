@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from jinja2 import TemplateError
 
@@ -29,6 +29,7 @@ from bedplate.verify.invariants import FOR_ANY_PROJECT, Tree, hold, verdict
 from bedplate.verify.ladder import Ladder
 from bedplate.verify.levels import Level, LevelResult, Proof, RowResult
 from bedplate.verify.observer import Observer, Silence
+from bedplate.verify.obstacles import ENGINE_LOST, Obstacles
 from bedplate.verify.processes import Cancelled
 from bedplate.verify.proofs import Claim
 from bedplate.verify.rendering import Emission, batches, emit
@@ -36,27 +37,21 @@ from bedplate.verify.rows import Row, default_rows, settled
 from bedplate.verify.run import Docker, Run
 from bedplate.verify.settings import Settings
 from bedplate.verify.snapshot import Snapshot, copy_project
-from bedplate.verify.threads import in_threads
-
-_STOPPED: Final = "the container engine stopped answering"
+from bedplate.verify.threads import in_threads, in_turn, jobs_within
 
 
 class Verification:
-    """An engine that is ready and a run that cleans up; verifies any number of rows and trees.
-
-    `engine_stopped` says that the engine did not answer any more when a step failed.
-    """
+    """An engine that is ready and a run that cleans up; verifies any number of rows and trees."""
 
     def __init__(self, run: Run, engine: Engine, settings: Settings, observer: Observer) -> None:
         self.run = run
         self.engine = engine
         self.settings = settings
-        self.engine_stopped = False
+        self._obstacles = Obstacles(settings.keep_going, settings.time_limit)
         self._observer = Course(observer)
         self._snapshot: Snapshot | None = None
         self._ladder: Ladder | None = None
         self._trees = 0
-        self._failed: list[str] = []
 
     @classmethod
     @contextmanager
@@ -72,6 +67,11 @@ class Verification:
             verification = cls(run, engine, settings, observer or Silence())
             verification._observer.announce(f"run {run.id} on the {engine.name} engine")
             yield verification
+
+    @property
+    def engine_stopped(self) -> bool:
+        """Whether the engine did not answer any more when a step failed."""
+        return self._obstacles.engine_stopped
 
     @property
     def snapshot(self) -> Snapshot:
@@ -113,13 +113,16 @@ class Verification:
         if upto is Level.UPDATE:
             self.ladder  # noqa: B018 (likewise)
         first = tuple({row.domain: row for row in reversed(rows)}.values())  # of each domain
-        jobs = self.settings.jobs
+        jobs = jobs_within(self.engine.memory(), self.settings.jobs)
         emitting = in_threads(self.run, jobs, batches(rows, jobs), lambda batch: self._emit(batch, first))
         emitted = [pair for pairs in emitting for pair in pairs]
         subjects = [_subject(emission) for emission, rendered in emitted if rendered.findings.passed]
         if upto is not Level.RENDER:
             self.engine.prepare(subjects, self._observer.announce)
-        return tuple(in_threads(self.run, jobs, emitted, lambda pair: self._deepen(*pair, upto)))
+        turns = in_turn(emitted, lambda pair: pair[0].row.domain)
+        deepened = in_threads(self.run, jobs, turns, lambda pair: self._deepen(*pair, upto))
+        ended = {result.row.id: result for result in deepened}
+        return tuple(ended[emission.row.id] for emission, _ in emitted)
 
     def tree(self, root: Path, upto: Level) -> RowResult:
         """Verify a copy of a project that exists, up to a level.
@@ -184,13 +187,13 @@ class Verification:
         claim = Claim.of(subject, self.engine) if provable else None
         results = [rendered, *self._proved(row, claim, upto)]
         for level in upto.including[len(results) :]:
-            if obstacle := self._obstacle(results):
+            if obstacle := self._obstacles.before(results):
                 skipped = Findings((Check(str(level), Status.SKIPPED, obstacle),))
                 results.append(self._told(row, level, skipped, 0.0))
             else:
                 results.append(self._level(row, subject, level))
         if any(result.status is Status.FAILED for result in results):
-            self._failed.append(row.id)
+            self._obstacles.failed(row.id)
         self._keep(claim, results)
         command = self._command("--row", row.id, upto)
         return RowResult(row, tuple(results), command, row.copier_command(self._source()))
@@ -218,15 +221,6 @@ class Verification:
             parts += ["--bases", self.settings.bases]
         return shlex.join(parts)
 
-    def _obstacle(self, results: Sequence[LevelResult]) -> str:
-        """Why no further level is tried, or nothing."""
-        if self.engine_stopped:
-            return _STOPPED
-        failed = next((result.level for result in results if result.status is Status.FAILED), None)
-        if failed is not None:
-            return f"level {failed} failed"
-        return f"{self._failed[0]} failed" if self._failed and not self.settings.keep_going else ""
-
     def _level(self, row: Row, subject: Subject, level: Level) -> LevelResult:
         self._observer.started(row, level)
         started = time.monotonic()
@@ -251,8 +245,8 @@ class Verification:
         """After a step that failed: what is wrong with the engine, which is nobody else's fault."""
         if not self.engine_stopped and self.engine.answers():
             return Findings()
-        self.engine_stopped = True
-        return Findings((Check(ENGINE_STOPPED, Status.FAILED, _STOPPED),))
+        self._obstacles.engine_stopped = True
+        return Findings((Check(ENGINE_STOPPED, Status.FAILED, ENGINE_LOST),))
 
     def _step(self, step: Callable[[Subject], Findings], subject: Subject, level: Level) -> Findings:
         """One step; whatever it raises is a failure of this row, not of the run."""
