@@ -10,10 +10,10 @@ TOOLS := .venv/tools-installed
 TESTS = $(BIN)/pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help new test check verify mutants bench lock bases doctor clean
+.PHONY: help new test check verify mutants bench bench-peers lock bases doctor clean
 
 help: ## list the verbs
-	@sed -nE 's/^([a-z]+):[^#]*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):[^#]*## /  make \1\t/p' Makefile | expand -t 16
 
 new: $(PACKAGE) ## start a project: make new DEST=../orders DOMAIN=http-api
 	@test -t 0 && test -t 1 || set -- --defaults; \
@@ -34,6 +34,9 @@ mutants: $(TOOLS) ## break templates on purpose and expect verification to fail
 
 bench: $(PACKAGE) ## time the command line against its limits
 	@$(BIN)/python ci/bench_cli.py $(ARGS)
+
+bench-peers: $(PACKAGE) ## measure an emitted http-api beside gin, chi, echo and go-zero; needs Go
+	@$(BIN)/python bench/peers/compare.py $(ARGS)
 
 lock: $(PACKAGE) ## make the lock files that projects get: make lock ARGS=--check
 	@ci/provision engine && $(BIN)/bedplate lock $(ARGS)
