@@ -13,7 +13,7 @@ TESTS = $(BIN)/pytest -n $(JOBS) --dist loadgroup
 .PHONY: help new test check verify mutants bench bench-peers lock bases doctor clean
 
 help: ## list the verbs
-	@sed -nE 's/^([a-z-]+):[^#]*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):[^#]*## /  make \1\t/p' Makefile | expand -t 20
 
 new: $(PACKAGE) ## start a project: make new DEST=../orders DOMAIN=http-api
 	@test -t 0 && test -t 1 || set -- --defaults; \

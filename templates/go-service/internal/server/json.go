@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,8 +39,7 @@ func DecodeJSON(r *http.Request, value func(*Decoder)) error {
 		err := json.Unmarshal(data, new(json.RawMessage))
 		return Fail(http.StatusBadRequest, "bad_request", fmt.Sprintf("The body is not JSON: %v.", err))
 	}
-	d := &Decoder{tokens: json.NewDecoder(bytes.NewReader(data))}
-	d.tokens.UseNumber()
+	d := &Decoder{data: data}
 	value(d)
 	switch {
 	case d.malformed != "":
@@ -57,7 +55,8 @@ func DecodeJSON(r *http.Request, value func(*Decoder)) error {
 // once each, none is missing, and null stands for nothing. What has the wrong type or shape ends the
 // walk; what breaks a rule is noted under its JSON pointer and the walk goes on.
 type Decoder struct {
-	tokens     *json.Decoder
+	data       []byte
+	at         int // where in data the walk is
 	path       []byte
 	malformed  string
 	violations []Violation
@@ -81,25 +80,25 @@ func (d *Decoder) Violate(member, detail string) {
 // Object reads an object that has exactly the named members, in any order, and calls member at the
 // value of each.
 func (d *Decoder) Object(member func(name string), names ...string) {
-	if d.token() != json.Delim('{') {
+	if !d.skip('{') {
 		d.fail("must be an object")
 	}
 	seen := make([]bool, len(names))
-	for outer := len(d.path); d.more(); d.path = d.path[:outer] {
-		name, _ := d.token().(string)
-		i := slices.Index(names, name)
+	for outer := len(d.path); d.more('}'); d.path = d.path[:outer] {
+		text := d.text()
+		i := slices.IndexFunc(names, func(name string) bool { return name == string(text) })
 		switch {
 		case i < 0:
-			d.fail(fmt.Sprintf("has an unknown member %.40q", name))
+			d.fail(fmt.Sprintf("has an unknown member %.40q", text))
 		case seen[i]:
-			d.fail(fmt.Sprintf("has the member %q twice", name))
+			d.fail(fmt.Sprintf("has the member %q twice", text))
 		default:
 			seen[i] = true
-			d.path = append(append(d.path, '/'), name...)
-			member(name)
+			d.path = append(append(d.path, '/'), text...)
+			d.skip(':')
+			member(names[i])
 		}
 	}
-	d.token()
 	for i, name := range names {
 		if !seen[i] {
 			d.Violate(name, "is missing")
@@ -109,25 +108,20 @@ func (d *Decoder) Object(member func(name string), names ...string) {
 
 // Array reads an array, calls element at each value, and returns how many there were.
 func (d *Decoder) Array(element func(index int)) (length int) {
-	if d.token() != json.Delim('[') {
+	if !d.skip('[') {
 		d.fail("must be an array")
 	}
-	for outer := len(d.path); d.more(); d.path = d.path[:outer] {
+	for outer := len(d.path); d.more(']'); d.path = d.path[:outer] {
 		d.path = strconv.AppendInt(append(d.path, '/'), int64(length), 10)
 		element(length)
 		length++
 	}
-	d.token()
 	return length
 }
 
 // String reads a string.
 func (d *Decoder) String() string {
-	text, ok := d.token().(string)
-	if !ok {
-		d.fail("must be a string")
-	}
-	return text
+	return string(d.text())
 }
 
 // Integer reads a number that is written as an integer and lies within bounds.
@@ -149,24 +143,63 @@ func (d *Decoder) Number() float64 {
 }
 
 func (d *Decoder) number() string {
-	text, ok := d.token().(json.Number)
-	if !ok {
+	if c := d.next(); c != '-' && (c < '0' || c > '9') {
 		d.fail("must be a number")
+		return ""
 	}
-	return text.String()
+	from := d.at
+	for d.at < len(d.data) && strings.IndexByte("+-.0123456789Ee", d.data[d.at]) >= 0 {
+		d.at++
+	}
+	return string(d.data[from:d.at])
 }
 
-func (d *Decoder) more() bool {
-	return d.malformed == "" && d.tokens.More()
-}
-
-// token can't fail on a valid text, and is of no interest once the walk has ended.
-func (d *Decoder) token() json.Token {
-	if d.malformed != "" {
+// text returns what a string says.
+func (d *Decoder) text() []byte {
+	if d.next() != '"' {
+		d.fail("must be a string")
 		return nil
 	}
-	token, _ := d.tokens.Token()
-	return token
+	from, escaped := d.at, false
+	for d.at++; d.data[d.at] != '"'; d.at++ {
+		if d.data[d.at] == '\\' {
+			d.at, escaped = d.at+1, true
+		}
+	}
+	d.at++
+	if !escaped {
+		return d.data[from+1 : d.at-1]
+	}
+	var text string
+	_ = json.Unmarshal(d.data[from:d.at], &text)
+	return []byte(text)
+}
+
+// more goes to the next value of an array, or the next name of an object, and otherwise past the
+// closing bracket.
+func (d *Decoder) more(closing byte) bool {
+	d.skip(',')
+	return !d.skip(closing) && d.malformed == ""
+}
+
+// skip goes past a character if it is the next one.
+func (d *Decoder) skip(c byte) bool {
+	found := d.next() == c
+	if found {
+		d.at++
+	}
+	return found
+}
+
+// next goes past white space and returns what comes then, or 0 once the walk has ended.
+func (d *Decoder) next() byte {
+	for d.at < len(d.data) && strings.IndexByte(" \t\r\n", d.data[d.at]) >= 0 {
+		d.at++
+	}
+	if d.malformed != "" || d.at == len(d.data) {
+		return 0
+	}
+	return d.data[d.at]
 }
 
 // fail keeps the first reason.
