@@ -52,11 +52,9 @@ class Tool:
 def _go(project: Path, values: Mapping[str, Any], upgrade: bool) -> str:
     """Go takes the least versions that satisfy all, so there is nothing else to upgrade to."""
     sources = "".join(path.read_text(encoding="utf-8") for path in project.rglob("*.go"))
-    used = [
-        f"-require={path}@{version}" for path, version in values["modules"].items() if f'"{path}' in sources
-    ]
-    edit = f"go mod edit {shlex.join(used)} && " if used else ""
-    return f"{edit}go mod tidy && go mod verify"
+    used = [f"{path}@{version}" for path, version in values["modules"].items() if f'"{path}' in sources]
+    get = f"go get {shlex.join(used)} && " if used else ""
+    return f"{get}go mod tidy && go mod verify"
 
 
 def _cargo(project: Path, values: Mapping[str, Any], upgrade: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from bedplate.errors import BadInput
 from bedplate.render import checkout
 from bedplate.verify import bases
 from bedplate.verify.bases import Base
+from bedplate.verify.budgets import image_megabytes
 from bedplate.verify.dockerfile import named_images
 from bedplate.verify.engine import Engine, Name, Subject, log_of, stepped
 from bedplate.verify.findings import Check, Figure, Findings, Status
@@ -26,8 +27,6 @@ from bedplate.verify.sweep import LABEL
 _LINT_WITHIN: Final = 1200.0
 _BUILD_WITHIN: Final = 2400.0
 _SMOKE_WITHIN: Final = 1200.0
-IMAGE_BUDGETS: Final[Mapping[str, float]] = {"http-api": 18.0, "http-gateway": 30.0}
-"""The largest size of an image in MB, by archetype."""
 MARK: Final = ".bedplate-run"
 """A file that is added to the tree that is built, so that the builder's cache takes it for a new one."""
 
@@ -116,7 +115,7 @@ class Container(Engine):
         if check.status is not Status.PASSED or not subject.serves:
             return Findings((check,))
         size = self.docker.api.images.get(self._tag(subject)).attrs["Size"] / 1e6
-        budget = IMAGE_BUDGETS.get(str(subject.answers["archetype"]))
+        budget = image_megabytes(subject.answers)
         return Findings((check,), (Figure("image size", round(size, 1), "MB", budget),))
 
     def _smoke(self, subject: Subject) -> Findings:

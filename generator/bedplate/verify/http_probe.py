@@ -10,6 +10,7 @@ import docker
 from docker.models.images import Image
 
 from bedplate.render import checkout
+from bedplate.verify.budgets import image_megabytes
 from bedplate.verify.findings import Findings
 from bedplate.verify.probe.api import post, reading, try_api
 from bedplate.verify.probe.drain import SlowRequest, Times, try_drain
@@ -19,6 +20,7 @@ from bedplate.verify.probe.image import Expected, try_image
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
 from bedplate.verify.probe.platform import Platform, Ports
 from bedplate.verify.probe.signals import try_signals
+from bedplate.verify.probe.tracing import Traced, try_tracing
 from bedplate.verify.probe.trial import Trials
 from bedplate.verify.probe.vectors import load, try_vectors
 from bedplate.verify.probe.wire import render
@@ -36,6 +38,7 @@ _GO_PLACES: Final[Mapping[str, str]] = {
     "contract": "internal/reading and internal/server/problem.go",
     "request id": "internal/server/middleware.go",
     "metrics": "internal/server/middleware.go",
+    "traces": "internal/telemetry/tracing.go",
     "overload": "internal/server/middleware.go",
     "admin": "internal/server/server.go",
     "hostile": "internal/server/server.go",
@@ -62,7 +65,6 @@ class Profile:
     """What one kind of service promises, how it is told from outside, and where in a project to look."""
 
     places: Mapping[str, str]
-    megabytes: float
     ready_ms: float | None
     load: tuple[bytes, ...]
     slow: SlowRequest
@@ -74,6 +76,8 @@ class Profile:
     named: tuple[str, ...]
     contract: Callable[[Trials, Platform], None]
     """Item 3, which is each kind's own."""
+    traced: tuple[Traced, ...] = ()
+    """What is sent where the answer to `tracing` is yes."""
 
 
 def probe(
@@ -99,7 +103,10 @@ def probe(
     drain = answers["drain"]
     times = Times(drain["delay_seconds"], drain["timeout_seconds"], drain["grace_period_seconds"])
     expected = Expected(
-        answers["project_name"], answers["licence"], frozenset({ports.http, ports.admin}), profile.megabytes
+        answers["project_name"],
+        answers["licence"],
+        frozenset({ports.http, ports.admin}),
+        image_megabytes(answers),
     )
     try_image(trials, client, image, expected, run_id)
     with Platform(client, image, run_id, ports) as platform:
@@ -108,6 +115,8 @@ def probe(
             return trials.findings()
         try_bad_configuration(trials, platform, profile.named, **profile.wrong)
         profile.contract(trials, platform)
+        if answers.get("tracing"):
+            try_tracing(trials, platform, expected.title, profile.traced)
         try_hostile(trials, platform, profile.limits)
         try_drain(trials, platform, times, profile.load, profile.slow)
         try_signals(trials, platform, times, profile.slow, profile.hurried)
@@ -120,7 +129,6 @@ def _go(_: Image) -> Profile:
     listing = render("GET", "/v1/readings?limit=10", [], None)
     return Profile(
         places=_GO_PLACES,
-        megabytes=18,
         ready_ms=50,
         load=(listing, store),
         slow=SlowRequest(store[:-_LARGE_REST], store[-_LARGE_REST:]),
@@ -134,6 +142,11 @@ def _go(_: Image) -> Profile:
         wrong={"environment": {"HTTP_ADDR": "nowhere", "DRAIN_DELAY": "soon"}},
         named=("HTTP_ADDR", "DRAIN_DELAY"),
         contract=_go_contract,
+        traced=(
+            Traced("GET", "/v1/devices", "GET /v1/devices"),
+            Traced("GET", "/v1/devices/nobody", "GET /v1/devices/{device}"),
+            Traced("GET", "/nothing", "GET"),
+        ),
     )
 
 
@@ -158,7 +171,6 @@ def _rust(image: Image) -> Profile:
     )
     return Profile(
         places=_RUST_PLACES,
-        megabytes=30,
         ready_ms=None,
         load=(ask, store),
         slow=SlowRequest(store[:-_LARGE_REST], store[-_LARGE_REST:]),

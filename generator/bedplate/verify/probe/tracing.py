@@ -1,0 +1,130 @@
+"""Traces: spans come to the collector under the right names, and one that is not there harms nobody."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bedplate.verify.probe.collector import Collector, SilentCollector, Span
+from bedplate.verify.probe.platform import Instance, Platform
+from bedplate.verify.probe.trial import Trials, expect, expect_same
+from bedplate.verify.probe.wire import request
+
+# The example of W3C Trace Context, section 3.2.
+_TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
+_PARENT: Final = "00f067aa0ba902b7"
+_FLUSH: Final = 3.0
+"""Seconds that the end of a process may wait for a collector."""
+_SLACK: Final = 2.0
+_SOON: Final = 1.0
+_NOWHERE: Final = 9
+"""A port that nobody listens on."""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A request without side effects, and the name that its span has to have."""
+
+    method: str
+    path: str
+    span: str
+
+
+def try_tracing(trials: Trials, platform: Platform, service: str, traced: Sequence[Traced]) -> None:
+    """All that is promised of traces of a service with this name."""
+    if not platform.direct:
+        trials.skip("traces: a collector of ours", "the engine runs elsewhere and can't reach this machine")
+        return
+    with trials.part("traces: spans come"), Collector(platform.gateway) as collector:
+        with platform.start(environment=_environment(collector.url, "1")) as instance:
+            instance.wait_until_ready()
+            sent = [_sent(instance, one, number) for number, one in enumerate(traced)]
+            log, code = _ended(instance)
+        _judge(trials, service, traced, sent, collector.spans, log)
+        with trials.check("traces: what was recorded is sent before the process ends"):
+            expect_same("exit code", 0, code)
+            expect_same("spans", len(traced), len(collector.spans))
+    with (
+        trials.check("traces: a caller that records none is followed"),
+        Collector(platform.gateway) as idle,
+    ):
+        with platform.start(environment=_environment(idle.url, "1")) as instance:
+            instance.wait_until_ready()
+            trace = _sent(instance, traced[0], 0, flag="00")
+            log, _ = _ended(instance)
+        expect_same("spans", [], idle.spans)
+        expect_same("trace_id in the log", {trace}, {line.get("trace_id") for line in _requests(log)})
+    with SilentCollector(platform.gateway) as silent:
+        endpoints = {
+            "is silent": silent.url,
+            "is not there": f"http://{platform.gateway}:{_NOWHERE}",
+        }
+        for name, url in endpoints.items():
+            with trials.check(f"traces: a collector that {name} costs no request and {_FLUSH:g} s"):
+                _try_without(platform, url, traced)
+
+
+def _environment(url: str, share: str) -> dict[str, str]:
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_TRACES_SAMPLER_ARG": share}
+
+
+def _sent(instance: Instance, one: Traced, number: int, flag: str = "01") -> str:
+    """Send a request that belongs to a trace; the id of that trace."""
+    trace = f"{int(_TRACE, 16) + number:032x}"
+    request(instance.http, one.method, one.path, [("traceparent", f"00-{trace}-{_PARENT}-{flag}")])
+    return trace
+
+
+def _ended(instance: Instance) -> tuple[list[str], int]:
+    """End a process without a delay; its log and its exit code."""
+    instance.signal("SIGINT")
+    code = instance.exit_code(_FLUSH + _SLACK + _SOON)
+    return instance.log(), code
+
+
+def _requests(log: Sequence[str]) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in log]
+    return [line for line in lines if line.get("msg") == "request"]
+
+
+def _judge(
+    trials: Trials,
+    service: str,
+    traced: Sequence[Traced],
+    sent: Sequence[str],
+    spans: Sequence[Span],
+    log: Sequence[str],
+) -> None:
+    by_trace = {span.trace: span for span in spans}
+    with trials.check("traces: a span is named after method and route, and belongs to its caller"):
+        expect_same("traces", sorted(sent), sorted(by_trace))
+        for one, trace in zip(traced, sent, strict=True):
+            span = by_trace[trace]
+            expect_same(f"span of {one.method} {one.path}", one.span, span.name)
+            expect_same("its parent", _PARENT, span.parent)
+            expect_same("its service", service, span.service)
+            route = one.span.partition(" ")[2]
+            expect_same("its route", route, span.attributes.get("http.route", ""))
+    with trials.check("traces: lines of the log name the trace that they belong to"):
+        named = [line.get("trace_id") for line in _requests(log)]
+        expect_same("trace_id of each request", list(sent), named)
+
+
+def _try_without(platform: Platform, url: str, traced: Sequence[Traced]) -> None:
+    with platform.start(environment=_environment(url, "1")) as instance:
+        instance.wait_until_ready()
+        for number, one in enumerate(traced):
+            begun = time.monotonic()
+            _sent(instance, one, number)
+            took = time.monotonic() - begun
+            expect(took < _SOON, f"expected an answer within {_SOON:g} s, it took {took:.1f} s")
+        begun = time.monotonic()
+        log, code = _ended(instance)
+        took = time.monotonic() - begun
+        expect_same("exit code", 0, code)
+        expect(took < _FLUSH + _SLACK, f"expected the end within {_FLUSH + _SLACK:g} s, it took {took:.1f} s")
+        broken = [line for line in log if not line.startswith("{")]
+        expect(not broken, f"expected JSON in each line of the log, got {broken[:3]}")
