@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,18 +13,20 @@ from docker.models.images import Image
 from bedplate.render import checkout
 from bedplate.verify.budgets import image_megabytes
 from bedplate.verify.findings import Findings
-from bedplate.verify.probe.api import post, reading, try_api
+from bedplate.verify.probe.api import expect_refused, post, reading, try_api
+from bedplate.verify.probe.auth import Ask, Refusal, try_auth
 from bedplate.verify.probe.drain import SlowRequest, Times, try_drain
 from bedplate.verify.probe.gateway import LISTENERS, configuration_path, try_gateway
 from bedplate.verify.probe.hostile import Limits, try_hostile
 from bedplate.verify.probe.image import Expected, try_image
+from bedplate.verify.probe.issuer import Issuer, bearer
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
 from bedplate.verify.probe.platform import Platform, Ports
 from bedplate.verify.probe.signals import try_signals
 from bedplate.verify.probe.tracing import Traced, try_tracing
 from bedplate.verify.probe.trial import Trials
 from bedplate.verify.probe.vectors import load, try_vectors
-from bedplate.verify.probe.wire import render
+from bedplate.verify.probe.wire import Headers, render
 
 _LARGE_REST: Final = 20
 """Bytes of a request that come late."""
@@ -39,6 +42,7 @@ _GO_PLACES: Final[Mapping[str, str]] = {
     "request id": "internal/server/middleware.go",
     "metrics": "internal/server/middleware.go",
     "traces": "internal/telemetry/tracing.go",
+    "auth": "internal/auth",
     "overload": "internal/server/middleware.go",
     "admin": "internal/server/server.go",
     "hostile": "internal/server/server.go",
@@ -59,12 +63,13 @@ _RUST_PLACES: Final[Mapping[str, str]] = {
     "stop": "src/service.rs and src/main.rs",
 }
 
+_PLACES: Final = {"go-service": _GO_PLACES, "rust-service": _RUST_PLACES}
+
 
 @dataclass(frozen=True)
 class Profile:
-    """What one kind of service promises, how it is told from outside, and where in a project to look."""
+    """What one kind of service promises, and how it is told from outside."""
 
-    places: Mapping[str, str]
     ready_ms: float | None
     load: tuple[bytes, ...]
     slow: SlowRequest
@@ -78,6 +83,10 @@ class Profile:
     """Item 3, which is each kind's own."""
     traced: tuple[Traced, ...] = ()
     """What is sent where the answer to `tracing` is yes."""
+    ask: Ask | None = None
+    """A request that needs a token where the answer to `auth` is one."""
+    refused: Refusal | None = None
+    """How a token that is missing or too weak is refused."""
 
 
 def probe(
@@ -97,38 +106,52 @@ def probe(
         docker.errors.DockerException: when the engine does not do what it is asked.
     """
     inspected = client.images.get(image)
-    profile = PROFILES[kind](inspected)
-    trials = Trials(profile.places)
-    ports = Ports(answers["ports"]["http"], answers["ports"]["admin"])
-    drain = answers["drain"]
+    trials = Trials(_PLACES[kind])
+    ports, drain = Ports(**answers["ports"]), answers["drain"]
     times = Times(drain["delay_seconds"], drain["timeout_seconds"], drain["grace_period_seconds"])
-    expected = Expected(
-        answers["project_name"],
-        answers["licence"],
-        frozenset({ports.http, ports.admin}),
-        image_megabytes(answers),
-    )
-    try_image(trials, client, image, expected, run_id)
-    with Platform(client, image, run_id, ports) as platform:
+    try_image(trials, client, image, _expected(answers, ports), run_id)
+    with ExitStack() as stack:
+        platform = stack.enter_context(Platform(client, image, run_id, ports))
+        asks_for_tokens = answers.get("auth", "none") != "none"
+        if asks_for_tokens and not platform.direct:
+            trials.skip("everything else", "the engine runs elsewhere and can't reach an issuer of ours")
+            return trials.findings()
+        issuer = stack.enter_context(_trusted(platform)) if asks_for_tokens else None
+        profile = PROFILES[kind](inspected, platform.credentials)
         if not try_start(trials, platform, inspected.labels, profile.ready_ms):
             trials.skip("everything else", "the service never became ready")
             return trials.findings()
         try_bad_configuration(trials, platform, profile.named, **profile.wrong)
         profile.contract(trials, platform)
         if answers.get("tracing"):
-            try_tracing(trials, platform, expected.title, profile.traced)
+            try_tracing(trials, platform, answers["project_name"], profile.traced)
+        if issuer and profile.ask and profile.refused:
+            try_auth(trials, platform, issuer, profile.ask, profile.refused)
         try_hostile(trials, platform, profile.limits)
         try_drain(trials, platform, times, profile.load, profile.slow)
         try_signals(trials, platform, times, profile.slow, profile.hurried)
     return trials.findings()
 
 
-def _go(_: Image) -> Profile:
+def _expected(answers: Mapping[str, Any], ports: Ports) -> Expected:
+    listening = frozenset({ports.http, ports.admin})
+    return Expected(answers["project_name"], answers["licence"], listening, image_megabytes(answers))
+
+
+@contextmanager
+def _trusted(platform: Platform) -> Iterator[Issuer]:
+    """An issuer that every container trusts, and a token of it for every request."""
+    with Issuer(platform.gateway) as issuer:
+        platform.environment.update(issuer.environment)
+        platform.credentials = bearer(issuer.token())
+        yield issuer
+
+
+def _go(_: Image, credentials: Headers) -> Profile:
     """A Go service with the reading resource; figures are those of its internal/server and config."""
-    store = post(reading(1))
-    listing = render("GET", "/v1/readings?limit=10", [], None)
+    store = post(reading(1), credentials)
+    listing = render("GET", "/v1/readings?limit=10", credentials)
     return Profile(
-        places=_GO_PLACES,
         ready_ms=50,
         load=(listing, store),
         slow=SlowRequest(store[:-_LARGE_REST], store[-_LARGE_REST:]),
@@ -147,6 +170,8 @@ def _go(_: Image) -> Profile:
             Traced("GET", "/v1/devices/nobody", "GET /v1/devices/{device}"),
             Traced("GET", "/nothing", "GET"),
         ),
+        ask=lambda caller, headers: caller.request("GET", "/v1/devices", headers),
+        refused=expect_refused,
     )
 
 
@@ -161,7 +186,7 @@ def _go_contract(trials: Trials, platform: Platform) -> None:
         try_vectors(trials, platform, load(template / "contract" / "http.json"))
 
 
-def _rust(image: Image) -> Profile:
+def _rust(image: Image, _: Headers) -> Profile:
     """A gateway; without a route of its own it answers from upstreams that are built in."""
     config = configuration_path(image)
     ask, store = render("GET", "/"), render("POST", "/", body=bytes(100))
@@ -170,7 +195,6 @@ def _rust(image: Image) -> Profile:
         LISTENERS + b'[[route]]\npath_prefix = "/"\ncluster = "nowhere"\n[cluster.nobody]\nendpoints = []\n'
     )
     return Profile(
-        places=_RUST_PLACES,
         ready_ms=None,
         load=(ask, store),
         slow=SlowRequest(store[:-_LARGE_REST], store[-_LARGE_REST:]),
@@ -188,4 +212,7 @@ def _rust(image: Image) -> Profile:
     )
 
 
-PROFILES: Final[Mapping[str, Callable[[Image], Profile]]] = {"go-service": _go, "rust-service": _rust}
+PROFILES: Final[Mapping[str, Callable[[Image, Headers], Profile]]] = {
+    "go-service": _go,
+    "rust-service": _rust,
+}

@@ -13,7 +13,7 @@ from bedplate.verify.probe.api import try_identity, try_problems
 from bedplate.verify.probe.metrics import parse, total
 from bedplate.verify.probe.trial import Unmet
 from bedplate.verify.probe.vectors import check_answer
-from bedplate.verify.probe.wire import Address, Answer
+from bedplate.verify.probe.wire import Address, Answer, Caller
 from frail_images import told
 
 PROBLEM = {
@@ -104,7 +104,7 @@ def careless() -> Iterator[Address]:
 
 @pytest.mark.parametrize("part", [try_problems, try_identity])
 def test_probe_names_what_is_wrong_with_a_careless_server(part, careless: Address) -> None:
-    assert len(told(lambda trials: part(trials, careless))) == 1
+    assert len(told(lambda trials: part(trials, Caller(careless)))) == 1
 
 
 def test_metrics_are_read_by_name_and_labels() -> None:

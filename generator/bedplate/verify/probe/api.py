@@ -12,7 +12,7 @@ from bedplate.verify.probe.metrics import scrape, total
 from bedplate.verify.probe.platform import Instance
 from bedplate.verify.probe.trial import Trials, expect, expect_same
 from bedplate.verify.probe.vectors import check_problem
-from bedplate.verify.probe.wire import Address, Answer, Line, render, request
+from bedplate.verify.probe.wire import Answer, Caller, Headers, Line, render
 
 BODY_LIMIT: Final = 1 << 20
 IN_FLIGHT: Final = 512
@@ -35,39 +35,48 @@ def reading(sequence: int) -> bytes:
     return json.dumps({"readings": [one]}).encode()
 
 
-def post(body: bytes) -> bytes:
-    """The bytes of a request that stores readings."""
-    return render("POST", "/v1/readings", [_JSON], body)
+def post(body: bytes, always: Headers = ()) -> bytes:
+    """The bytes of a request that stores readings; `always` are headers that each request has."""
+    return render("POST", "/v1/readings", [*always, _JSON], body)
 
 
 def try_api(trials: Trials, instance: Instance) -> None:
     """Errors, request identities, limits and metrics of an instance that was just started."""
-    try_problems(trials, instance.http)
-    try_identity(trials, instance.http)
+    try_problems(trials, instance.caller)
+    try_identity(trials, instance.caller)
     _try_metrics(trials, instance)
     _try_overload(trials, instance)
     with trials.check("admin: not to be reached over the port of the API"):
         for path in ("/livez", "/readyz", "/metrics", "/version", "/log-level", "/debug/pprof/"):
-            answer = request(instance.http, "GET", path)
+            answer = instance.caller.request("GET", path)
             expect_same(f"status of {path}", 404, answer.status)
 
 
-def try_problems(trials: Trials, address: Address) -> None:
+def expect_refused(answer: Answer, status: int) -> None:
+    """Raise `Unmet` unless an answer refuses a request that has no token (401) or a weak one (403)."""
+    expect_same("status", status, answer.status)
+    code = {401: "unauthorized", 403: "forbidden"}[status]
+    expect_same("code", code, check_problem(answer)["code"])
+    challenge = answer.header("www-authenticate") or ""
+    expect(challenge.startswith("Bearer"), f"expected Bearer in WWW-Authenticate, got {challenge!r}")
+
+
+def try_problems(trials: Trials, caller: Caller) -> None:
     """Errors that every route has."""
     large = b'{"readings":[' + b" " * BODY_LIMIT + b"]}"
     cases: dict[str, tuple[int, str, Answer]] = {}
     with trials.check("contract: every error of a handler is problem+json with its code"):
         cases = {
-            "an unknown path": (404, "not_found", request(address, "GET", "/nothing")),
-            "the root": (404, "not_found", request(address, "GET", "/")),
-            "a slash too many": (404, "not_found", request(address, "GET", "/v1/devices/")),
-            "a path to be cleaned": (404, "not_found", request(address, "GET", "/v1/../v1/devices")),
-            "OPTIONS *": (404, "not_found", request(address, "OPTIONS", "*")),
-            "a wrong method": (405, "method_not_allowed", request(address, "DELETE", "/v1/readings")),
+            "an unknown path": (404, "not_found", caller.request("GET", "/nothing")),
+            "the root": (404, "not_found", caller.request("GET", "/")),
+            "a slash too many": (404, "not_found", caller.request("GET", "/v1/devices/")),
+            "a path to be cleaned": (404, "not_found", caller.request("GET", "/v1/../v1/devices")),
+            "OPTIONS *": (404, "not_found", caller.request("OPTIONS", "*")),
+            "a wrong method": (405, "method_not_allowed", caller.request("DELETE", "/v1/readings")),
             "a body over the limit": (
                 413,
                 "body_too_large",
-                request(address, "POST", "/v1/readings", [_JSON], large),
+                caller.request("POST", "/v1/readings", [_JSON], large),
             ),
         }
         for name, (status, code, answer) in cases.items():
@@ -78,15 +87,15 @@ def try_problems(trials: Trials, address: Address) -> None:
         expect({"GET", "POST"} <= allowed, f"expected GET and POST in Allow, got {sorted(allowed)}")
 
 
-def try_identity(trials: Trials, address: Address) -> None:
+def try_identity(trials: Trials, caller: Caller) -> None:
     """X-Request-ID, on good answers and on errors."""
     with trials.check("request id: a good one is echoed, anything else replaced, on every answer"):
         for path in ("/v1/devices", "/nothing"):
             good = "a" * 60 + ".-_9"
-            answer = request(address, "GET", path, [("X-Request-ID", good)])
+            answer = caller.request("GET", path, [("X-Request-ID", good)])
             expect_same(f"X-Request-ID of {path}", good, answer.header("x-request-id"))
             for bad in ("", "a" * 65, "a b", "a/b", "é"):
-                replaced = request(address, "GET", path, [("X-Request-ID", bad)]).header("x-request-id")
+                replaced = caller.request("GET", path, [("X-Request-ID", bad)]).header("x-request-id")
                 new = replaced is not None and replaced != bad and _IDENTITY.fullmatch(replaced)
                 expect(bool(new), f"expected another id instead of {bad!r}, got {replaced!r} from {path}")
 
@@ -101,7 +110,7 @@ def _try_metrics(trials: Trials, instance: Instance) -> None:
         )
         before = scrape(instance.admin)
         for method, path, _, _ in sent:
-            request(instance.http, method, path)
+            instance.caller.request(method, path)
         after = scrape(instance.admin)
         for method, _, route, status in sent:
             labels = {
@@ -114,15 +123,15 @@ def _try_metrics(trials: Trials, instance: Instance) -> None:
 
 
 def _try_overload(trials: Trials, instance: Instance) -> None:
-    address = instance.http
+    caller = instance.caller
     with trials.check(f"overload: above {IN_FLIGHT} requests at once 503 is answered, then it recovers"):
-        waiting = post(reading(1))[:-1]
+        waiting = post(reading(1), caller.always)[:-1]
         with ExitStack() as stack:
-            lines = [stack.enter_context(Line(address)) for _ in range(IN_FLIGHT)]
+            lines = [stack.enter_context(Line(caller.address)) for _ in range(IN_FLIGHT)]
             for line in lines:
                 line.send(waiting)
             _wait_until_active(instance, IN_FLIGHT)
-            refused = request(address, "GET", "/v1/devices")
+            refused = caller.request("GET", "/v1/devices")
             expect_same(f"status of the one above {IN_FLIGHT}", 503, refused.status)
             problem = check_problem(refused)
             expect_same("its code", "overloaded", problem["code"])
@@ -131,7 +140,7 @@ def _try_overload(trials: Trials, instance: Instance) -> None:
                 line.send(b"}")
             statuses = {line.answer("POST").status for line in lines}
             expect_same("statuses of those under way", {200}, statuses)
-        answer = request(address, "GET", "/v1/devices")
+        answer = caller.request("GET", "/v1/devices")
         expect_same("status afterwards", 200, answer.status)
 
 

@@ -19,7 +19,7 @@ from docker.models.networks import Network
 from docker.models.volumes import Volume
 
 from bedplate.verify.probe.trial import Unmet
-from bedplate.verify.probe.wire import Address
+from bedplate.verify.probe.wire import Address, Caller, Headers
 
 MEMORY: Final = "256m"
 USER: Final = "65532:65532"
@@ -49,6 +49,12 @@ class Instance:
     admin: Address
     started: float
     """When the engine had started the process, in seconds since 1970."""
+    credentials: Headers = ()
+
+    @property
+    def caller(self) -> Caller:
+        """Who sends requests that the service trusts."""
+        return Caller(self.http, self.credentials)
 
     def wait_until_ready(self) -> float:
         """Wait until /readyz answers 200; the seconds that it took since the process was started."""
@@ -116,6 +122,10 @@ class Platform:
     image: str
     run_id: str
     ports: Ports
+    environment: dict[str, str] = field(default_factory=dict)
+    """What every container is started with, beside what is its own."""
+    credentials: Headers = ()
+    """Headers that make a service trust a request."""
     direct: bool = field(init=False, default=False)
     gateway: str = field(init=False, default="")
     _network: Network = field(init=False)
@@ -148,7 +158,7 @@ class Platform:
         container = self.client.containers.create(
             self.image,
             list(command) if command is not None else None,
-            environment=dict(environment or {}),
+            environment={**self.environment, **(environment or {})},
             network=self._network.name,
             labels=self._labels,
             user=USER,
@@ -184,7 +194,7 @@ class Platform:
             http, admin = (_published(network["Ports"], port) for port in self._all_ports)
         # Clocks of two machines don't agree to the millisecond.
         started = _timestamp(attributes["State"]["StartedAt"]) if self.direct else returned
-        return Instance(container, http, admin, started)
+        return Instance(container, http, admin, started, self.credentials)
 
     def _mounts(self, files: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
         mounts = {}

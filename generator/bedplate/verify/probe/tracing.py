@@ -11,7 +11,6 @@ from typing import Final
 from bedplate.verify.probe.collector import Collector, SilentCollector, Span
 from bedplate.verify.probe.platform import Instance, Platform
 from bedplate.verify.probe.trial import Trials, expect, expect_same
-from bedplate.verify.probe.wire import request
 
 # The example of W3C Trace Context, section 3.2.
 _TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -74,7 +73,7 @@ def _environment(url: str, share: str) -> dict[str, str]:
 def _sent(instance: Instance, one: Traced, number: int, flag: str = "01") -> str:
     """Send a request that belongs to a trace; the id of that trace."""
     trace = f"{int(_TRACE, 16) + number:032x}"
-    request(instance.http, one.method, one.path, [("traceparent", f"00-{trace}-{_PARENT}-{flag}")])
+    instance.caller.request(one.method, one.path, [("traceparent", f"00-{trace}-{_PARENT}-{flag}")])
     return trace
 
 

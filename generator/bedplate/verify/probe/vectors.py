@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from bedplate.verify.probe.platform import Platform
 from bedplate.verify.probe.trial import Trials, Unmet, expect, expect_same
-from bedplate.verify.probe.wire import Address, Answer, request
+from bedplate.verify.probe.wire import Answer, Caller
 
 CONTAINERS_AT_ONCE: Final = 2
 _OK: Final = 200
@@ -62,21 +62,21 @@ def _failures(platform: Platform, cases: Iterable[Case]) -> list[str]:
         instance.wait_until_ready()
         for case in cases:
             try:
-                _try_case(instance.http, case)
+                _try_case(instance.caller, case)
             except Exception as error:  # A lost connection fails this case and not the others.
                 failures.append(f"{case.name}: {error}")
     return failures
 
 
-def _try_case(address: Address, case: Case) -> None:
+def _try_case(caller: Caller, case: Case) -> None:
     for given in case.given:
-        answer = _send(address, given)
+        answer = _send(caller, given)
         expect(answer.status == _OK, f"expected 200 for what must be stored before, got {answer}")
-    answer = _send(address, case.request)
+    answer = _send(caller, case.request)
     check_answer(answer, case.expect)
 
 
-def _send(address: Address, sent: Mapping[str, Any]) -> Answer:
+def _send(caller: Caller, sent: Mapping[str, Any]) -> Answer:
     body: bytes | None = None
     if "body" in sent:
         repeated = sent.get("repeat", {"text": "", "times": 0})
@@ -84,7 +84,7 @@ def _send(address: Address, sent: Mapping[str, Any]) -> Answer:
     elif "body_base64" in sent:
         body = base64.b64decode(sent["body_base64"])
     headers = list(sent.get("headers", {}).items())
-    return request(address, sent["method"], sent["path"], headers, body)
+    return caller.request(sent["method"], sent["path"], headers, body)
 
 
 def check_answer(answer: Answer, expected: Mapping[str, Any]) -> None:

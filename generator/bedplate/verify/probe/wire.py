@@ -16,6 +16,8 @@ import h11
 
 Address = tuple[str, int]
 """Host and port."""
+Headers = tuple[tuple[str, str], ...]
+"""Names and values of headers, in the order in which they are sent."""
 
 PATIENCE: Final = 10.0
 """Seconds that an answer may take before it counts as none."""
@@ -185,3 +187,17 @@ def request(
     with Line(address) as line:
         line.send(render(method, target, headers, body))
         return line.answer(method)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Sends requests to one address; `always` are headers that each of them has beside its own."""
+
+    address: Address
+    always: Headers = ()
+
+    def request(
+        self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes | None = None
+    ) -> Answer:
+        """Send one request over a connection of its own and wait for the answer."""
+        return request(self.address, method, target, (*self.always, *headers), body)
