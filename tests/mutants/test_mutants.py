@@ -51,6 +51,7 @@ class Mutant:
     level: str
     told: str
     verb: str
+    answers: Mapping[str, object] = MappingProxyType({})
 
     def apply(self, template: Path) -> None:
         """Break the place; a template that was changed since needs another mutant."""
@@ -59,15 +60,20 @@ class Mutant:
         assert text.count(self.search) == 1, f"{self.file}: {self.search!r} is not in it exactly once"
         path.write_text(text.replace(self.search, self.replace), encoding="utf-8")
 
+    @property
+    def row(self) -> Row:
+        """What is emitted from the broken template."""
+        return Row(self.domain, self.answers)
+
     def verified(self, template: Path, logs: Path) -> RowResult:
         """What the verifier makes of the broken template; logs of failures are kept in `logs`."""
         settings = Settings(engine="container", source=template, logs=logs)
         if self.verb == "check":
             with Run.start(None, logs) as run:
                 verification = Verification(run, Reader(run), settings, Silence())
-                return verification.row(Row(self.domain), Level(self.level))
+                return verification.row(self.row, Level(self.level))
         with Verification.open(settings) as verification:
-            return verification.row(Row(self.domain), Level(self.level))
+            return verification.row(self.row, Level(self.level))
 
 
 MUTANTS = [Mutant(**entry) for entry in yaml.safe_load((Path(__file__).parent / "mutants.yml").read_bytes())]
