@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -51,7 +51,7 @@ class Mutant:
     level: str
     told: str
     verb: str
-    answers: Mapping[str, object] = MappingProxyType({})
+    answers: Mapping[str, object] = field(default_factory=dict)
 
     def apply(self, template: Path) -> None:
         """Break the place; a template that was changed since needs another mutant."""
