@@ -48,6 +48,8 @@ def files_using(
 ) -> tuple[str, ...]:
     """Name the files of a project that change with an answer, under the paths that the other answers give.
 
+    Those that only another answer than the present one brings are among them.
+
     A file counts when it, its path or a fragment that it includes names the question, or a question
     that is computed from it; all of them, when the choice of the template does. The record of the
     answers, which every answer changes, is left out.
@@ -60,9 +62,19 @@ def files_using(
     for path in sorted(path for path in root.rglob("*") if path.is_file() and path.name != _RECORD):
         relative = path.relative_to(root).as_posix()
         if every or mention.search(relative) or _mentions(questionnaire.root, path, mention):
-            emitted = questionnaire.template(relative.removesuffix(".jinja"))
-            found.append(emitted.render(evaluation.values))
+            found += _emitted(questionnaire, question, relative.removesuffix(".jinja"), evaluation)[:1]
     return tuple(found)
+
+
+def _emitted(
+    questionnaire: Questionnaire, question: Question, path: str, evaluation: Evaluation
+) -> list[str]:
+    """The path of a file with the answers as they are, and with each other one to the question; if any."""
+    template, values = questionnaire.template(path), evaluation.values
+    others = (choice.value for choice in questionnaire.choices(question, values))
+    answers = (values, *({**values, question.name: other} for other in others))
+    paths = (template.render(given) for given in answers)
+    return [emitted for emitted in paths if all(emitted.split("/"))]
 
 
 def _derived(questionnaire: Questionnaire, name: str) -> set[str]:

@@ -26,7 +26,7 @@ _HEAD: Final = """\
 """
 
 Locks = Mapping[str, Mapping[str, str]]
-"""By dependency key: the content of each lock file by the name that it has in a project."""
+"""By dependency key: the content of each lock file by the path that it has in a project."""
 
 
 def keys(questionnaire: Questionnaire) -> dict[str, dict[str, object]]:
@@ -85,8 +85,8 @@ def _choices(questionnaire: Questionnaire, question: Question, values: Mapping[s
 
 
 def file_name(name: str, content: str) -> str:
-    """The name under `locks/` of a lock file: digits of its digest, then the name in a project."""
-    return f"{hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]}.{name}"
+    """The name under `locks/` of a lock file: digits of its digest, then the path in a project, dotted."""
+    return f"{hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]}.{name.replace('/', '.')}"
 
 
 @dataclass(frozen=True)

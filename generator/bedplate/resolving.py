@@ -33,7 +33,7 @@ RUN --mount=type=cache,target={cache} \\
     {command}
 
 FROM scratch
-COPY --from=resolve {files} /
+{copies}
 """
 # Each would have a say in which tool runs or what it sees.
 _IN_THE_WAY: Final = (".dockerignore", "rust-toolchain.toml")
@@ -41,7 +41,10 @@ _IN_THE_WAY: Final = (".dockerignore", "rust-toolchain.toml")
 
 @dataclass(frozen=True)
 class Tool:
-    """What resolves the dependencies of a language: its lock files, its cache in an image, its command."""
+    """What resolves the dependencies of a language: its lock files, its cache in an image, its command.
+
+    Not every project has all of the `files`.
+    """
 
     language: str
     files: tuple[str, ...]
@@ -54,14 +57,25 @@ def _go(project: Path, values: Mapping[str, Any], upgrade: bool) -> str:
     sources = "".join(path.read_text(encoding="utf-8") for path in project.rglob("*.go"))
     used = [f"{path}@{version}" for path, version in values["modules"].items() if f'"{path}' in sources]
     get = f"go get {shlex.join(used)} && " if used else ""
-    return f"{get}go mod tidy && go mod verify"
+    resolved = "go mod tidy && go mod verify"
+    return f"{get}{resolved} && cd tools && go mod edit {shlex.join(_tools(values))} && {resolved}"
+
+
+def _tools(values: Mapping[str, Any]) -> list[str]:
+    """What `go mod edit` is told for the module of tools."""
+    tools = [str(tool) for tool in values["go_tools"]]
+    modules = (path for path in values["modules"] if any(tool.startswith(f"{path}/") for tool in tools))
+    return [
+        *(f"-tool={tool}" for tool in tools),
+        *(f"-require={path}@{values['modules'][path]}" for path in modules),
+    ]
 
 
 def _cargo(project: Path, values: Mapping[str, Any], upgrade: bool) -> str:
     return "cargo generate-lockfile" if upgrade else "cargo update --workspace"
 
 
-_GO: Final = Tool("go", ("go.mod", "go.sum"), "/go/pkg/mod", _go)
+_GO: Final = Tool("go", ("go.mod", "go.sum", "tools/go.mod", "tools/go.sum"), "/go/pkg/mod", _go)
 _CARGO: Final = Tool("rust", ("Cargo.lock",), "/usr/local/cargo/registry", _cargo)
 TOOLS: Final[Mapping[str, Tool]] = {"go-service": _GO, "rust-service": _CARGO, "rust-embedded": _CARGO}
 """The tool of each template."""
@@ -109,7 +123,8 @@ class Resolver:
         render(answers, project, source=template)
         for name in _IN_THE_WAY:
             (project / name).unlink(missing_ok=True)
-        for name in tool.files:
+        files = tuple(name for name in tool.files if (project / name).is_file())
+        for name in files:
             if not (project / name).read_text(encoding="utf-8").strip():
                 (project / name).unlink()
         command = tool.command(project, values, self.upgrade)
@@ -118,8 +133,15 @@ class Resolver:
             made = project
         else:
             made = directory / "made"
-            self._execute(key, self._build(self.docker, project, made, tool, values, command), project)
-        contents = {name: (made / name).read_text(encoding="utf-8") for name in tool.files}
+            image = str(values["versions"][tool.language]["image"])
+            dockerfile = _DOCKERFILE.format(
+                image=image,
+                cache=tool.cache,
+                command=command,
+                copies="\n".join(f"COPY --from=resolve /src/{name} /{name}" for name in files),
+            )
+            self._execute(key, self._build(self.docker, project, made, dockerfile, image), project)
+        contents = {name: (made / name).read_text(encoding="utf-8") for name in files}
         return dict(_general(contents, values))
 
     def _build(
@@ -127,15 +149,11 @@ class Resolver:
         docker: Docker,
         project: Path,
         made: Path,
-        tool: Tool,
-        values: Mapping[str, Any],
-        command: str,
+        dockerfile: str,
+        image: str,
     ) -> Sequence[str]:
         """The build that resolves: the Dockerfile of the project gives way to one for this."""
-        image = str(values["versions"][tool.language]["image"])
-        files = " ".join(f"/src/{name}" for name in tool.files)
-        text = _DOCKERFILE.format(image=image, cache=tool.cache, command=command, files=files)
-        (project / "Dockerfile").write_text(text, encoding="utf-8")
+        (project / "Dockerfile").write_text(dockerfile, encoding="utf-8")
         (project / MARK).write_text(self.run.id, encoding="utf-8")  # not from the cache
         if self._bases is None or bases.familiar(image) not in self._bases.provenance:
             known = self._bases.provenance if self._bases else {}
@@ -167,21 +185,25 @@ def _seeded(stored: Locks, values: Mapping[str, Mapping[str, Any]]) -> dict[str,
     for key, settled in values.items():
         kin = (stored[other] for other in stored if other.split(",")[0] == settled["domain"])
         empty = dict.fromkeys(TOOLS[str(settled["template"])].files, "\n")
-        seeded[key] = dict(stored.get(key) or next(kin, empty))
+        seeded[key] = empty | dict(stored.get(key) or next(kin, {}))
+        language = f"go {settled['versions']['go']['language']}\n"
         if not seeded[key].get("go.mod", "go").strip():
-            seeded[key]["go.mod"] = f"go {settled['versions']['go']['language']}\n"
+            seeded[key]["go.mod"] = language
+        if "tools/go.mod" in empty:
+            seeded[key]["tools/go.mod"] = language  # a tool that is no longer wanted would stay in it
     return seeded
 
 
 def _general(contents: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Lock files without what differs from project to project."""
     for name, content in contents.items():
-        if name != "go.mod":
+        place = Path(name)
+        if place.name != "go.mod":
             yield name, content
             continue
         head, _, rest = content.partition("\n\n")
-        if head != f"module {values['module_path']}":
-            raise BadInput(f"go.mod begins with {head!r}, not with the path of the module")
+        if head != f"module {Path(values['module_path'], place.parent)}":
+            raise BadInput(f"{name} begins with {head!r}, not with the path of the module")
         strangers = _direct(rest) - set(values["modules"])
         if strangers:
             raise BadInput(

@@ -14,7 +14,7 @@ from bedplate.questionnaire import Questionnaire
 from shell import ROOT
 
 LOCK_FILES = {
-    "go-service": {"go.mod", "go.sum"},
+    "go-service": {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum"},
     "rust-service": {"Cargo.lock"},
     "rust-embedded": {"Cargo.lock"},
 }

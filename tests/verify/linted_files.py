@@ -40,7 +40,7 @@ services:
     image: tiny:dev
     read_only: true
 """,
-    "deploy/service.yaml": """\
+    "deploy/base/service.yaml": """\
 apiVersion: v1
 kind: Service
 metadata:
@@ -69,12 +69,32 @@ spec:
         - name: tiny
           image: tiny:dev
 """,
-    "deploy/kustomization.yaml": """\
+    "deploy/base/kustomization.yaml": """\
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
   - service.yaml
 """,
+    "deploy/prod/kustomization.yaml": """\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+  - ../base
+patches:
+  - target:
+      kind: Deployment
+    patch: |-
+      - op: replace
+        path: /spec/replicas
+        value: 3
+""",
+    ".gitlab-ci.yml": """\
+check:
+  image: tiny:dev
+  script:
+    - make check
+""",
+    "renovate.json": '{"extends": ["config:recommended"], "automerge": false}\n',
     "alerts.yml": """\
 groups:
   - name: tiny
@@ -120,8 +140,12 @@ FAULTS: Final = (
     Fault(".github/workflows/ci.yml", "permissions: {}", "permissions:  {}", "yamllint", "too many spaces"),
     Fault(".github/dependabot.yml", "version: 2", "version: 3", "schema of Dependabot", "version"),
     Fault("compose.yaml", "read_only: true", "readonly: true", "schema of Compose", "readonly"),
-    Fault("deploy/service.yaml", "replicas: 2", "replicas: two", "kubernetes-validate", "replicas"),
-    Fault("deploy/service.yaml", "matchLabels:", "matchLables:", "kubernetes-validate", "matchLables"),
+    Fault("deploy/base/service.yaml", "replicas: 2", "replicas: two", "kubernetes-validate", "replicas"),
+    Fault("deploy/base/service.yaml", "matchLabels:", "matchLables:", "kubernetes-validate", "matchLables"),
+    Fault("deploy/prod/kustomization.yaml", "value: 3", "value: three", "kustomize", "replicas"),
+    Fault("deploy/prod/kustomization.yaml", "../base", "../bases", "kustomize", "bases"),
+    Fault(".gitlab-ci.yml", "script:", "scripts:", "schema of GitLab CI", "scripts"),
+    Fault("renovate.json", "false", '"no"', "schema of Renovate", "automerge"),
     Fault("alerts.yml", "== 0", "==", "promtool", "Down"),
     Fault("main.go", "_ = os", "os", "golangci-lint", "errcheck"),
     Fault("main.go", "{ _ = ", "{  _ = ", "golangci-lint", "gofmt"),

@@ -107,10 +107,17 @@ def test_each_linter_reads_the_files_that_it_is_for() -> None:
         "zizmor": {".github/workflows/ci.yml", ".github/dependabot.yml"},
         "schema of Dependabot": {".github/dependabot.yml"},
         "schema of Compose": {"compose.yaml"},
-        "kubernetes-validate": {"deploy/service.yaml"},
+        "schema of GitLab CI": {".gitlab-ci.yml"},
+        "schema of Renovate": {"renovate.json"},
+        "kubernetes-validate": {"deploy/base/service.yaml"},
+        "kustomize": set(),
         "promtool": {"alerts.yml"},
         "golangci-lint": set(),
     }
+
+
+def test_overlays_are_built_and_what_they_have_in_common_is_not() -> None:
+    assert ordered(**FAULTLESS)["kustomize"].command == ("build-overlays", "deploy/prod")
 
 
 def test_every_linter_is_seen_to_find_a_fault() -> None:

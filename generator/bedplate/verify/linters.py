@@ -143,7 +143,7 @@ def lint_here(subject: Subject) -> Findings:
     """Run the linters that this machine has, and say which of the others would have had something to do."""
     checks, ran = [], {}
     for order in orders(Tree.read(subject.root, subject.template)):
-        program = find(order.linter.name)
+        program = find(order.command[0])
         if program is None:
             reason = f"not installed: {order.linter.remedy}"
             checks.append(Check(order.linter.told_as, Status.SKIPPED, reason))

@@ -47,7 +47,8 @@ _AUTHORITIES: Final = "type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.c
 class Linter:
     """A linter: its name in versions.yml, the files it reads, its command for them, and how to get it.
 
-    `check` is the name of what it finds out, where one program is two linters.
+    `check` is the name of what it finds out, where one program is two linters; `program` that of what is
+    run, where it is not the linter alone.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Linter:
     command: Callable[[Sequence[str]], Sequence[str]]
     remedy: str
     check: str = ""
+    program: str = ""
 
     @property
     def told_as(self) -> str:
@@ -93,8 +95,22 @@ def _is_dependabot(file: File) -> bool:
     return file.path in {".github/dependabot.yml", ".github/dependabot.yaml"}
 
 
+def _is_gitlab(file: File) -> bool:
+    return file.path == ".gitlab-ci.yml"
+
+
+def _is_renovate(file: File) -> bool:
+    return file.path in {"renovate.json", ".github/renovate.json", ".gitlab/renovate.json"}
+
+
 def _is_compose(file: File) -> bool:
     return bool(_COMPOSE.fullmatch(Path(file.path).name))
+
+
+def _is_overlay(file: File) -> bool:
+    """What is built as it is: a customisation that no other one takes in."""
+    path = Path(file.path)
+    return path.name == "kustomization.yaml" and "base" not in path.parts
 
 
 def _is_manifest(file: File) -> bool:
@@ -169,7 +185,28 @@ LINTERS: Final = (
         check="schema of Compose",
     ),
     Linter(
+        "check-jsonschema",
+        _is_gitlab,
+        lambda files: ("--builtin-schema=vendor.gitlab-ci", "--data-transform=gitlab-ci", *files),
+        _pip("check-jsonschema"),
+        check="schema of GitLab CI",
+    ),
+    Linter(
+        "check-jsonschema",
+        _is_renovate,
+        lambda files: ("--builtin-schema=vendor.renovate", *files),
+        _pip("check-jsonschema"),
+        check="schema of Renovate",
+    ),
+    Linter(
         "kubernetes-validate", _is_manifest, lambda files: ("--strict", *files), _pip("kubernetes-validate")
+    ),
+    Linter(
+        "kustomize",
+        _is_overlay,
+        lambda files: tuple(str(Path(file).parent) for file in files),
+        "the image of linters has it, with kubernetes-validate",
+        program="build-overlays",
     ),
     Linter(
         "promtool",
@@ -189,7 +226,11 @@ LINTERS: Final = (
 def orders(tree: Tree) -> tuple[Order, ...]:
     """What is to be run on a tree; a linter that has no files in it has nothing to say."""
     given = ((linter, [file.path for file in tree.files if linter.reads(file)]) for linter in LINTERS)
-    return tuple(Order(linter, (linter.name, *linter.command(files))) for linter, files in given if files)
+    return tuple(
+        Order(linter, (linter.program or linter.name, *linter.command(files)))
+        for linter, files in given
+        if files
+    )
 
 
 def judged(order: Order, code: int, said: str, seconds: float) -> Check:
