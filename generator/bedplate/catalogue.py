@@ -55,12 +55,13 @@ class Board:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What the template at one place offers. `versions` and `linters` stand in questions/versions.yml."""
+    """What the template at one place offers. Versions of every kind stand in questions/versions.yml."""
 
     domains: Mapping[str, Domain]
     boards: Mapping[str, Board]
     versions: Mapping[str, Any]
     linters: Mapping[str, str]
+    testers: Mapping[str, str]
 
     @classmethod
     def load(cls, root: Path) -> Catalogue:
@@ -71,6 +72,7 @@ class Catalogue:
             boards=_records(config, "boards", _board),
             versions=MappingProxyType(_data(config, "versions")),
             linters=MappingProxyType(_data(config, "linters")),
+            testers=MappingProxyType(_data(config, "testers")),
         )
 
 

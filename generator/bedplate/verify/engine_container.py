@@ -149,6 +149,7 @@ class Container(Engine):
                 kind=subject.template,
                 run_id=self.run.id,
                 answers=subject.answers,
+                tester=self._linters.tag if self._linters else None,
             )
         from bedplate.verify import firmware_probe
 

@@ -15,6 +15,7 @@ from bedplate.verify.budgets import image_megabytes
 from bedplate.verify.findings import Findings
 from bedplate.verify.probe.api import expect_refused, post, reading, try_api
 from bedplate.verify.probe.auth import Ask, Refusal, try_auth
+from bedplate.verify.probe.description import try_description
 from bedplate.verify.probe.drain import SlowRequest, Times, try_drain
 from bedplate.verify.probe.gateway import LISTENERS, configuration_path, try_gateway
 from bedplate.verify.probe.hostile import Limits, try_hostile
@@ -43,6 +44,7 @@ _GO_PLACES: Final[Mapping[str, str]] = {
     "metrics": "internal/server/middleware.go",
     "traces": "internal/telemetry/tracing.go",
     "auth": "internal/auth",
+    "description": "api/openapi.yaml",
     "overload": "internal/server/middleware.go",
     "admin": "internal/server/server.go",
     "hostile": "internal/server/server.go",
@@ -96,11 +98,12 @@ def probe(
     kind: str,
     run_id: str,
     answers: Mapping[str, Any],
+    tester: str | None = None,
 ) -> Findings:
     """Hold an image to what its kind (`go-service`, `rust-service`) promises.
 
     Every container, network and volume carries the label bedplate.run=`run_id` and is gone afterwards.
-    `answers` are all values of the questionnaire, computed ones too.
+    `answers` are all values of the questionnaire, computed ones too. `tester` is an image with schemathesis.
 
     Raises:
         docker.errors.DockerException: when the engine does not do what it is asked.
@@ -125,11 +128,13 @@ def probe(
         profile.contract(trials, platform)
         if answers.get("tracing"):
             try_tracing(trials, platform, answers["project_name"], profile.traced)
-        if issuer and profile.ask and profile.refused:
-            try_auth(trials, platform, issuer, profile.ask, profile.refused)
+        if answers["archetype"] == "http-api":
+            try_description(trials, platform, tester)
         try_hostile(trials, platform, profile.limits)
         try_drain(trials, platform, times, profile.load, profile.slow)
         try_signals(trials, platform, times, profile.slow, profile.hurried)
+        if issuer and profile.ask and profile.refused:  # the last, since it rotates the keys
+            try_auth(trials, platform, issuer, profile.ask, profile.refused)
     return trials.findings()
 
 

@@ -40,21 +40,26 @@ _NUMBER: Final = re.compile(r"\d+(?:\.\d+)+")
 
 @dataclass(frozen=True)
 class Linters:
-    """The recipe of the image: `image` is the Go image that it starts from, `versions` those of linters."""
+    """The recipe of the image: `image` is the Go image that it starts from, `versions` those of linters.
+
+    `testers` are the versions of what else is in it: what tries a running service.
+    """
 
     directory: Path
     image: str
     versions: Mapping[str, str]
+    testers: Mapping[str, str]
 
     @classmethod
     def load(cls, checkout: Path) -> Linters:
         """The recipe of a checkout."""
         catalogue = Catalogue.load(checkout)
-        return cls(checkout / "ci" / "linters", str(catalogue.versions["go"]["image"]), catalogue.linters)
+        image = str(catalogue.versions["go"]["image"])
+        return cls(checkout / "ci" / "linters", image, catalogue.linters, catalogue.testers)
 
     def tag(self, base: Base) -> str:
         """Name of the image on such a base, ending in the digest of all that goes into it."""
-        settings = json.dumps([dict(self.versions), base.reference], sort_keys=True)
+        settings = json.dumps([dict(self.versions), dict(self.testers), base.reference], sort_keys=True)
         return f"{REPOSITORY}/linters:bookworm-{digest_of(self.directory, settings.encode())}"
 
     def provide(self, client: Client, bases: Bases, announce: Announce) -> LinterImage:
@@ -72,8 +77,12 @@ class Linters:
                     self._make(client, bases, tag)
         return made
 
+    @property
+    def _all(self) -> dict[str, str]:
+        return {**self.versions, **self.testers}
+
     def _make(self, client: Client, bases: Bases, tag: str) -> None:
-        numbers = {name.replace("-", "_").upper(): number for name, number in self.versions.items()}
+        numbers = {name.replace("-", "_").upper(): number for name, number in self._all.items()}
         arguments = {**numbers, "GO_IMAGE": self.image, "RECIPE": tag.rpartition("-")[2]}
         built = client.run(
             *("buildx", "build", "--progress=plain", "--load", *bases.flags((self.image,), tag)),

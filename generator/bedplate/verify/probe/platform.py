@@ -184,6 +184,23 @@ class Platform:
             container.remove(force=True, v=True)
             raise
 
+    def inside(self, instance: Instance) -> str:
+        """The address of an instance in the network of the platform."""
+        return str(instance.container.attrs["NetworkSettings"]["Networks"][self._network.name]["IPAddress"])
+
+    def beside(self, image: str, command: Sequence[str], *, directory: str, within: float) -> tuple[int, str]:
+        """Run a program of another image in the same network; its exit code, and all that it said."""
+        program = self.client.containers.create(
+            image, list(command), working_dir=directory, network=self._network.name, labels=self._labels
+        )
+        try:
+            program.start()
+            code = int(program.wait(timeout=within)["StatusCode"])
+            said: bytes = program.logs(stdout=True, stderr=True)
+            return code, said.decode(errors="replace")
+        finally:
+            program.remove(force=True, v=True)
+
     def _instance(self, container: Container, returned: float) -> Instance:
         attributes: dict[str, Any] = container.attrs
         network = attributes["NetworkSettings"]

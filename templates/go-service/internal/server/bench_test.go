@@ -3,12 +3,19 @@
 package server
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
+	"slices"
+	"sync"
 	"testing"
+	"text/tabwriter"
+	"time"
 )
 
 // benchAnswer is what the same handler gives with and without the server around it.
@@ -97,4 +104,85 @@ func cost(t *testing.T, handler http.Handler) (allocations, bytes float64) {
 	}
 	runtime.ReadMemStats(&after)
 	return allocations, float64(after.TotalAlloc-before.TotalAlloc) / rounds
+}
+
+// Overload: a handler that waits, as for a database, and a limit that makes it the bottleneck.
+const (
+	places        = 64
+	handlerTime   = 20 * time.Millisecond
+	overloadTime  = 2 * time.Second
+	budgetGoodput = 0.90
+	budgetRefusal = 50 * time.Millisecond
+)
+
+// BenchmarkOverload prints what is left of the goodput when twice as much is asked for as can be served,
+// and how soon the rest is refused.
+func BenchmarkOverload(b *testing.B) {
+	o := testOptions(io.Discard)
+	o.Config.MaxInFlight = places
+	s := New(o)
+	s.Handle(Route{"GET /", func(w http.ResponseWriter, r *http.Request) error {
+		select {
+		case <-time.After(handlerTime):
+		case <-r.Context().Done():
+		}
+		return benchAnswer(w, r)
+	}})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	web := &http.Server{Handler: s, ReadHeaderTimeout: readHeaderTimeout}
+	go func() { _ = web.Serve(listener) }()
+	defer web.Close()
+	peak, _ := overload(b, listener.Addr().String(), places)
+	goodput, refusals := overload(b, listener.Addr().String(), 2*places)
+	ratio, late := float64(goodput)/float64(peak), refusals[len(refusals)*99/100]
+	verdict := map[bool]string{true: "kept", false: "MISSED"}
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
+	fmt.Fprint(table, "\ntwice as many requests as can be served\tmeasured\tbudget\t\n")
+	fmt.Fprintf(table, "goodput to its peak\t%.2f\tat least %.2f\t%s\n", ratio, budgetGoodput, verdict[ratio >= budgetGoodput])
+	fmt.Fprintf(table, "time to 99 of 100 refusals\t%v\tat most %v\t%s\n", late, budgetRefusal, verdict[late <= budgetRefusal])
+	if err := table.Flush(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// overload has clients send a request each in the time that one takes, for a while. It returns how many
+// were answered, and the sorted times to the other answers.
+func overload(b *testing.B, address string, clients int) (good int, refusals []time.Duration) {
+	b.Helper()
+	var mu sync.Mutex
+	var running sync.WaitGroup
+	end := time.Now().Add(overloadTime)
+	for range clients {
+		running.Go(func() {
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			defer conn.Close()
+			answers := bufio.NewReader(conn)
+			for start := time.Now(); start.Before(end); start = time.Now() {
+				response, err := exchangeOver(conn, answers, "GET / HTTP/1.1")
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				took := time.Since(start)
+				mu.Lock()
+				if response.StatusCode == http.StatusOK {
+					good++
+				} else {
+					refusals = append(refusals, took)
+				}
+				mu.Unlock()
+				<-time.After(handlerTime - took)
+			}
+		})
+	}
+	running.Wait()
+	slices.Sort(refusals)
+	return good, refusals
 }
