@@ -1,0 +1,104 @@
+"""The manifests of a Go service: Pod Security, probes, numbers that they share, what may be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from shell import Cli
+
+Base = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def base(cli: Cli, template_tree: Path) -> Base:
+    """The objects of `deploy/base` by their kinds, for some answers."""
+
+    def emit(*answers: str) -> dict[str, Any]:
+        settings = [part for answer in answers for part in ("--set", answer)]
+        made = cli.bedplate(
+            "new", "it", "--domain", "http-api", "--defaults", "--source", template_tree, *settings
+        )
+        assert made.returncode == 0, made.stderr
+        files = (cli.directory / "it/deploy/base").glob("*.yaml")
+        objects = [yaml.safe_load(file.read_text()) for file in files]
+        return {each["kind"]: each for each in objects}
+
+    return emit
+
+
+def test_nothing_is_asked_for_that_pod_security_restricted_forbids(base: Base) -> None:
+    """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted"""
+    pod = base()["Deployment"]["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] == 65532
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False
+
+
+def test_probes_are_on_the_admin_port_and_only_readiness_takes_traffic_away(base: Base) -> None:
+    container = base()["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == {
+        "http": 8080,
+        "admin": 9090,
+    }
+    probes = {name: container[name] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert {name: probe["httpGet"] for name, probe in probes.items()} == {
+        "startupProbe": {"path": "/livez", "port": "admin"},
+        "livenessProbe": {"path": "/livez", "port": "admin"},
+        "readinessProbe": {"path": "/readyz", "port": "admin"},
+    }
+    assert {name: (probe["periodSeconds"], probe["failureThreshold"]) for name, probe in probes.items()} == {
+        "startupProbe": (1, 30),
+        "livenessProbe": (10, 3),
+        "readinessProbe": (5, 2),
+    }
+
+
+def test_go_collects_before_the_kernel_kills(base: Base) -> None:
+    container = base()["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+    assert container["resources"] == {
+        "requests": {"cpu": "100m", "memory": "64Mi"},
+        "limits": {"memory": "256Mi"},
+    }
+    assert {"name": "GOMEMLIMIT", "value": "230MiB"} in container["env"]
+
+
+def test_what_is_in_memory_has_one_replica_that_is_replaced(base: Base) -> None:
+    spec = base()["Deployment"]["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert (spec["minReadySeconds"], spec["revisionHistoryLimit"]) == (5, 3)
+    assert spec["template"]["spec"]["terminationGracePeriodSeconds"] == 35
+
+
+@pytest.mark.parametrize(
+    ("answers", "ports"),
+    [
+        (("tracing=false",), [{53}]),
+        ((), [{53}, {4318}]),
+        (("auth=oidc", "tracing=false"), [{53}, {443}]),
+    ],
+)
+def test_the_pod_reaches_names_and_what_was_chosen(
+    base: Base, answers: tuple[str, ...], ports: list[set[int]]
+) -> None:
+    policy = base(*answers)["NetworkPolicy"]["spec"]
+    assert [{port["port"] for port in rule["ports"]} for rule in policy["egress"]] == ports
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+
+
+def test_metrics_and_profiles_are_for_monitoring_alone(base: Base) -> None:
+    ingress = base()["NetworkPolicy"]["spec"]["ingress"]
+    admin = [rule for rule in ingress if {"port": "admin"} in rule["ports"]]
+    monitoring = {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
+    assert [rule["from"] for rule in admin] == [[{"namespaceSelector": monitoring}]]
