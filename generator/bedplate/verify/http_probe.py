@@ -17,6 +17,7 @@ from bedplate.verify.probe.api import expect_refused, post, reading, try_api
 from bedplate.verify.probe.auth import Ask, Refusal, try_auth
 from bedplate.verify.probe.description import try_description
 from bedplate.verify.probe.drain import SlowRequest, Times, try_drain
+from bedplate.verify.probe.endpoints import try_endpoints
 from bedplate.verify.probe.gateway import LISTENERS, configuration_path, try_gateway
 from bedplate.verify.probe.hostile import Limits, try_hostile
 from bedplate.verify.probe.image import Expected, try_image
@@ -58,6 +59,7 @@ _RUST_PLACES: Final[Mapping[str, str]] = {
     "log": "src/telemetry.rs",
     "log level": "src/admin.rs and src/telemetry.rs",
     "gateway": "src/gateway",
+    "endpoints": "src/upstream, src/health.rs and src/gateway/attempt.rs",
     "smuggling": "src/gateway/policy.rs",
     "metrics": "src/stats.rs",
     "hostile": "src/gateway/policy.rs, src/connection.rs and src/runtime.rs",
@@ -213,8 +215,13 @@ def _rust(image: Image, _: Headers) -> Profile:
         hurried={"files": {config: hurried}},
         wrong={"files": {config: wrong}},
         named=("nowhere", "nobody"),
-        contract=lambda trials, platform: try_gateway(trials, platform, config),
+        contract=lambda trials, platform: _rust_contract(trials, platform, config),
     )
+
+
+def _rust_contract(trials: Trials, platform: Platform, config: str) -> None:
+    try_gateway(trials, platform, config)
+    try_endpoints(trials, platform, config)
 
 
 PROFILES: Final[Mapping[str, Callable[[Image, Headers], Profile]]] = {

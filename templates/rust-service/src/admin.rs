@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -22,11 +21,11 @@ use tokio::net::TcpListener;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-use crate::config::Config;
-use crate::listener;
+use crate::settings::Current;
 use crate::shutdown::Phases;
 use crate::stats::Metrics;
 use crate::telemetry::Level;
+use crate::{health, listener};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -40,20 +39,15 @@ const MOST_BODY: usize = 64;
 pub struct Admin {
     registry: Registry,
     level: Level,
-    settings: Arc<ArcSwap<Config>>,
+    current: Arc<Current>,
     phases: Phases,
 }
 
 impl Admin {
-    pub fn new(
-        metrics: Metrics,
-        level: Level,
-        settings: Arc<ArcSwap<Config>>,
-        phases: Phases,
-    ) -> Self {
+    pub fn new(metrics: Metrics, level: Level, current: Arc<Current>, phases: Phases) -> Self {
         let mut registry = Registry::with_prefix(env!("CARGO_CRATE_NAME"));
         registry.register_collector(Box::new(metrics));
-        Self { registry, level, settings, phases }
+        Self { registry, level, current, phases }
     }
 
     pub fn start(
@@ -67,6 +61,7 @@ impl Admin {
     async fn run(self, listener: std::net::TcpListener) -> std::io::Result<()> {
         let listener = TcpListener::from_std(listener)?;
         let mut phases = self.phases.clone();
+        let checked = Arc::clone(&self.current);
         let admin = Arc::new(self);
         let serve = async {
             loop {
@@ -77,6 +72,7 @@ impl Admin {
         tokio::select! {
             () = phases.stopped() => Ok(()),
             () = serve => Ok(()),
+            () = health::watch(checked) => Ok(()),
         }
     }
 
@@ -127,7 +123,7 @@ impl Admin {
                 reply(StatusCode::OK, JSON, build.to_string())
             }
             "/log-level" => reply(StatusCode::OK, TEXT, format!("{}\n", self.level.get())),
-            "/config" => match serde_json::to_string_pretty(&**self.settings.load()) {
+            "/config" => match serde_json::to_string_pretty(&*self.current.load().config) {
                 Ok(text) => reply(StatusCode::OK, JSON, text),
                 Err(_) => reply(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "can't encode\n"),
             },

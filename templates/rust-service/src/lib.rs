@@ -8,9 +8,9 @@
 //! rewritten, [`upstream`] where it goes, [`gateway::body`] how bodies pass and [`gateway::error`] what
 //! is answered when nobody else does. [`connection`] bounds the time that a client may take.
 //!
-//! A thread apart has the listener for operators ([`admin`]); [`access_log`] writes on another.
-//! [`service`] starts all of them and drains them in order, told by [`shutdown`]. [`config`] reads the
-//! settings; without routes, [`demo`] answers.
+//! A thread apart has the listener for operators ([`admin`]) and checks endpoints ([`health`]);
+//! [`access_log`] writes on another. [`service`] starts all of them and drains them in order, told by
+//! [`shutdown`]. [`config`] reads what [`settings`] keeps in force; without routes, [`demo`] answers.
 
 pub mod access_log;
 pub mod admin;
@@ -18,10 +18,12 @@ pub mod config;
 pub mod connection;
 pub mod demo;
 pub mod gateway;
+pub mod health;
 pub mod listener;
 pub mod pool;
 pub mod runtime;
 pub mod service;
+pub mod settings;
 pub mod shutdown;
 pub mod stats;
 pub mod telemetry;

@@ -9,7 +9,6 @@ use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::time::sleep;
 
 use crate::access_log::AccessLog;
@@ -19,6 +18,7 @@ use crate::demo;
 use crate::gateway::Gateway;
 use crate::listener;
 use crate::runtime::Worker;
+use crate::settings::Current;
 use crate::shutdown::{Ended, Phase, Switch, Work};
 use crate::stats::Metrics;
 use crate::telemetry::Level;
@@ -28,7 +28,7 @@ pub struct Service {
     pub address: SocketAddr,
     pub admin: SocketAddr,
     pub metrics: Metrics,
-    settings: Arc<ArcSwap<Config>>,
+    current: Arc<Current>,
     switch: Switch,
     workers: Vec<JoinHandle<usize>>,
     ended: Ended,
@@ -63,19 +63,17 @@ impl Service {
         let metrics = Metrics::new(count, panics);
         let (log, log_thread) = AccessLog::start(config.access_log)?;
         let connections = config.limits.connections.div_ceil(count);
-        let settings = Arc::new(ArcSwap::from_pointee(config));
+        let current = Arc::new(Current::new(config, count));
         let admin = admin_listener.local_addr()?;
-        let admin_thread =
-            Admin::new(metrics.clone(), level, Arc::clone(&settings), phases.clone())
-                .start(admin_listener)?;
+        let admin_thread = Admin::new(metrics.clone(), level, Arc::clone(&current), phases.clone())
+            .start(admin_listener)?;
         let (alive, ended) = Work::new();
         let mut workers = Vec::with_capacity(count);
         for (index, (listener, stats)) in listeners.into_iter().zip(&metrics.workers).enumerate() {
             let gateway = {
-                let (settings, stats, log) =
-                    (Arc::clone(&settings), Arc::clone(stats), log.clone());
+                let (current, stats, log) = (Arc::clone(&current), Arc::clone(stats), log.clone());
                 let (phases, seed) = (phases.clone(), RandomState::new().build_hasher().finish());
-                move || Gateway::new(settings, count, stats, log, phases, seed)
+                move || Gateway::new(current, index, count, stats, log, phases, seed)
             };
             let worker = Worker {
                 index,
@@ -98,7 +96,7 @@ impl Service {
             address,
             admin,
             metrics,
-            settings,
+            current,
             switch,
             workers,
             ended,
@@ -111,11 +109,11 @@ impl Service {
     /// without other routes so do those that there are: only a start brings the built-in upstreams.
     pub fn reload(&self, mut config: Config) {
         if config.wants_demo() {
-            let settings = self.settings.load();
-            config.routes.clone_from(&settings.routes);
-            config.clusters.clone_from(&settings.clusters);
+            let before = Arc::clone(&self.current.load().config);
+            config.routes.clone_from(&before.routes);
+            config.clusters.clone_from(&before.clusters);
         }
-        self.settings.store(Arc::new(config));
+        self.current.replace(config);
     }
 
     /// Ends the service without losing a request: the number of connections that had to be aborted.

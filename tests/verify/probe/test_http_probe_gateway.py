@@ -8,11 +8,13 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from bedplate.verify.probe import endpoints
+from bedplate.verify.probe.endpoints import try_checks, try_loss
 from bedplate.verify.probe.gateway import try_cut_off, try_forwarding, try_refusals, try_trust
 from bedplate.verify.probe.smuggling import TRICKS, try_smuggling
 from bedplate.verify.probe.trial import Trials
 from bedplate.verify.probe.upstream import Upstream
-from bedplate.verify.probe.wire import Address, render, request
+from bedplate.verify.probe.wire import Address, Line, render, request
 from frail_images import told
 
 PEER = "127.0.0.1"
@@ -63,6 +65,15 @@ def refusals(trials: Trials, address: Address, upstream: Upstream) -> None:
     try_refusals(trials, address)
 
 
+def checks(trials: Trials, address: Address, upstream: Upstream) -> None:
+    try_checks(trials, address, [upstream, upstream])
+
+
+def loss(trials: Trials, address: Address, upstream: Upstream) -> None:
+    with Upstream(PEER) as other:
+        try_loss(trials, address, [upstream, other])
+
+
 def smuggling(trials: Trials, address: Address, upstream: Upstream) -> None:
     try_smuggling(trials, address, [upstream])
 
@@ -73,10 +84,15 @@ def smuggling(trials: Trials, address: Address, upstream: Upstream) -> None:
         (forwarding, ["drops what is for one hop", "refuses to drop", "does not believe a peer"]),
         (trust, ["believes a peer that is trusted"]),
         (refusals, ["errors are answered as documented", "was here before"]),
+        (checks, ["one whose checks fail", "with none left"]),
+        (loss, ["one that is gone"]),
         (smuggling, ["ambiguous requests", "nothing that is malformed"]),
     ],
 )
-def test_probe_names_what_is_wrong_with_a_pipe(part, claims, pipe: Address, upstream: Upstream) -> None:
+def test_probe_names_what_is_wrong_with_a_pipe(
+    part, claims, pipe: Address, upstream: Upstream, monkeypatch
+) -> None:
+    monkeypatch.setattr(endpoints, "_PATIENCE", 0.5)
     wrong = told(lambda trials: part(trials, pipe, upstream))
     unnoticed = [claim for claim in claims if not any(claim in check for check in wrong)]
     assert not unnoticed, wrong
@@ -93,6 +109,26 @@ def test_upstream_records_requests_as_they_were_sent(upstream: Upstream) -> None
     assert (answer.status, answer.header("x-upstream")) == (200, str(upstream.address[1]))
     assert (received.method, received.target, received.body) == ("POST", "/some", b"body")
     assert received.header("x-name") == "value"
+
+
+def test_upstream_says_whether_it_is_well(upstream: Upstream) -> None:
+    statuses = []
+    for well in (True, False):
+        upstream.well = well
+        statuses.append([request(upstream.address, "GET", path).status for path in ("/health", "/web")])
+    assert statuses == [[200, 200], [503, 200]]
+
+
+def test_upstream_that_is_closed_answers_nothing_any_more(upstream: Upstream) -> None:
+    address = upstream.address
+    with Line(address) as line:
+        line.send(render("GET", "/web"))
+        assert line.answer().status == 200
+        upstream.close()
+        line.send(render("GET", "/web"))
+        assert line.first(5) == b""
+    with pytest.raises(ConnectionRefusedError):
+        request(address, "GET", "/web")
 
 
 def test_upstream_tells_malformed_requests_from_those_that_were_given_up(upstream: Upstream) -> None:

@@ -104,19 +104,20 @@ def try_gateway(trials: Trials, platform: Platform, config: str) -> None:
         faulty = stack.enter_context(Upstream(platform.gateway))
         addresses = [upstream.address for upstream in web]
         settings = configuration(addresses, faulty.address, [])
-        with _started(platform, {config: settings}) as instance:
+        with started(platform, {config: settings}) as instance:
             try_forwarding(trials, instance.http, web, platform.gateway)
             try_refusals(trials, instance.http)
             try_cut_off(trials, instance.http)
             _try_metrics(trials, instance)
             try_smuggling(trials, instance.http, web)
         settings = configuration(addresses, faulty.address, [f"{platform.gateway}/32"])
-        with _started(platform, {config: settings}) as instance:
+        with started(platform, {config: settings}) as instance:
             try_trust(trials, instance.http, web, platform.gateway)
 
 
 @contextmanager
-def _started(platform: Platform, files: Mapping[str, bytes]) -> Iterator[Instance]:
+def started(platform: Platform, files: Mapping[str, bytes]) -> Iterator[Instance]:
+    """A container with these files, by their paths, that is ready."""
     with platform.start(files=files) as instance:
         instance.wait_until_ready()
         yield instance

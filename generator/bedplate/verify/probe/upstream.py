@@ -32,6 +32,9 @@ MISBEHAVIOURS: Final[Mapping[str, bytes]] = {
     "/chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
 }
 """What is sent, before the connection is closed, by how the path of a request ends."""
+HEALTH: Final = "/health"
+"""The path that is answered 200 by an upstream that is well, and 503 by others."""
+_UNWELL: Final = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 SILENCE: Final = "/late"
 """The end of a path that is not answered at all."""
 
@@ -58,6 +61,7 @@ class Upstream:
         self.received: list[Received] = []
         self.malformed: list[str] = []
         """What h11 says of anything that reached this upstream and is no request."""
+        self.well = True
         self._listener = socket.create_server((host, 0), backlog=512)
         self._over = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -74,6 +78,10 @@ class Upstream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take no more connections, and answer nothing any more on those that there are."""
         self._over.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -92,7 +100,7 @@ class Upstream:
         parser = h11.Connection(h11.SERVER)
         with connection, contextlib.suppress(OSError):
             while (request := self._request(connection, parser)) is not None:
-                if not self._answer(connection, request):
+                if self._over.is_set() or not self._answer(connection, request):
                     return
                 parser.send(h11.Response(status_code=200, headers=[("Content-Length", "2")]))
                 parser.send(h11.Data(data=b"ok"))
@@ -135,6 +143,9 @@ class Upstream:
         """Answer as the path says; false when the connection must end with it."""
         if request.target.endswith(SILENCE):
             self._over.wait(_PATIENCE)
+            return False
+        if request.target == HEALTH and not self.well:
+            connection.sendall(_UNWELL)
             return False
         for end, answer in MISBEHAVIOURS.items():
             if request.target.endswith(end):

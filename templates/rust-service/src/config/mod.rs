@@ -35,6 +35,7 @@ pub struct Config {
     pub timeouts: Timeouts,
     pub upstream: Upstream,
     pub outlier: Outlier,
+    pub health: Health,
     pub retry: Retry,
     pub drain: Drain,
     #[serde(default, rename = "route")]
@@ -111,6 +112,19 @@ pub struct Outlier {
     pub ejection: Duration,
     #[serde(with = "duration")]
     pub max_ejection: Duration,
+    pub max_ejected: f64,
+    pub panic_threshold: f64,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    #[serde(with = "duration")]
+    pub interval: Duration,
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+    pub down: u32,
+    pub up: u32,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -142,6 +156,7 @@ pub struct Route {
 pub struct Cluster {
     pub endpoints: Vec<String>,
     pub balance: Balance,
+    pub health_path: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -243,9 +258,14 @@ mod tests {
             name = "two words"
             limits = { connections = 0, header_bytes = 100, headers = 40_000 }
             upstream.connect = "0s"
+            outlier = { max_ejected = 1.5, panic_threshold = -0.5 }
+            health.timeout = "0s"
             retry.share = 2.0
             route = [{ host = "a:80", path_prefix = "api", cluster = "nowhere" }]
-            cluster = { nobody = { endpoints = [] }, odd = { endpoints = ["host"] } }
+            [cluster]
+            nobody.endpoints = []
+            odd = { endpoints = ["host"], health_path = "up" }
+            twice.endpoints = ["a:1", "b:1", "a:1"]
         "#;
         let problems = Config::parse(text).unwrap_err().problems;
         let expected = [
@@ -254,12 +274,17 @@ mod tests {
             "limits.header_bytes must be at least 8192",
             "limits.headers must be at most 32768",
             "upstream.connect must be above 0s",
+            "health.timeout must be above 0s",
+            "outlier.max_ejected must be from 0 to 1",
+            "outlier.panic_threshold must be from 0 to 1",
             "retry.share must be from 0 to 1",
             "route: path_prefix \"api\" must begin with /",
             "route \"api\": host \"a:80\" must be a name or an address, without a port",
             "route \"api\": there is no cluster \"nowhere\"",
             "cluster.nobody has no endpoints",
             "cluster.odd: \"host\" is not host:port",
+            "cluster.odd: health_path \"up\" must be a path that begins with /",
+            "cluster.twice: \"a:1\" is there twice",
         ];
         assert_eq!(problems, expected);
     }

@@ -2,7 +2,9 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
-use super::{Config, Route};
+use http::uri::PathAndQuery;
+
+use super::{Cluster, Config, Route};
 
 /// What `http::HeaderMap` has room for.
 const MOST_HEADERS: usize = 1 << 15;
@@ -27,6 +29,8 @@ impl Config {
             ("limits.headers", self.limits.headers, 1),
             ("upstream.max_in_flight", self.upstream.max_in_flight, 1),
             ("outlier.failures", self.outlier.failures as usize, 1),
+            ("health.down", self.health.down as usize, 1),
+            ("health.up", self.health.up as usize, 1),
         ] {
             rule(value >= least, &format!("{name} must be at least {least}"));
         }
@@ -43,6 +47,8 @@ impl Config {
             ("upstream.response", self.upstream.response),
             ("upstream.idle", self.upstream.idle),
             ("outlier.ejection", self.outlier.ejection),
+            ("health.interval", self.health.interval),
+            ("health.timeout", self.health.timeout),
             ("drain.timeout", self.drain.timeout),
         ] {
             rule(!value.is_zero(), &format!("{name} must be above 0s"));
@@ -51,14 +57,16 @@ impl Config {
             self.outlier.max_ejection >= self.outlier.ejection,
             "outlier.max_ejection must be at least outlier.ejection",
         );
-        rule((0.0..=1.0).contains(&self.retry.share), "retry.share must be from 0 to 1");
+        for (name, share) in [
+            ("outlier.max_ejected", self.outlier.max_ejected),
+            ("outlier.panic_threshold", self.outlier.panic_threshold),
+            ("retry.share", self.retry.share),
+        ] {
+            rule((0.0..=1.0).contains(&share), &format!("{name} must be from 0 to 1"));
+        }
         problems.extend(self.routes.iter().flat_map(|route| self.misrouted(route)));
         for (name, cluster) in &self.clusters {
-            if cluster.endpoints.is_empty() {
-                problems.push(format!("cluster.{name} has no endpoints"));
-            }
-            let wrong = cluster.endpoints.iter().filter(|text| !is_endpoint(text));
-            problems.extend(wrong.map(|text| format!("cluster.{name}: {text:?} is not host:port")));
+            problems.extend(cluster.problems().map(|problem| format!("cluster.{name}{problem}")));
         }
         problems
     }
@@ -81,6 +89,23 @@ impl Config {
     }
 }
 
+impl Cluster {
+    fn problems(&self) -> impl Iterator<Item = String> {
+        let none = self.endpoints.is_empty().then(|| " has no endpoints".to_owned());
+        let endpoints = self.endpoints.iter().enumerate().filter_map(|(index, text)| {
+            if !is_endpoint(text) {
+                return Some(format!(": {text:?} is not host:port"));
+            }
+            let twice = self.endpoints.iter().take(index).any(|other| other == text);
+            twice.then(|| format!(": {text:?} is there twice"))
+        });
+        let path = self.health_path.as_ref().filter(|path| !is_path(path));
+        let path =
+            path.map(|path| format!(": health_path {path:?} must be a path that begins with /"));
+        none.into_iter().chain(endpoints).chain(path)
+    }
+}
+
 /// tchar of RFC 9110 section 5.6.2.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
@@ -94,6 +119,10 @@ fn is_endpoint(text: &str) -> bool {
         return false;
     };
     is_name(host) && port.parse::<u16>().is_ok()
+}
+
+fn is_path(text: &str) -> bool {
+    text.starts_with('/') && text.parse::<PathAndQuery>().is_ok()
 }
 
 /// As it stands in the Host of a request, where an IPv6 address is in brackets.

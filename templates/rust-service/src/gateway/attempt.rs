@@ -59,32 +59,35 @@ impl Gateway {
     ) -> Result<Hit, Failure> {
         let config = &routes.config;
         routes.budget.deposit();
-        let mut tried = None;
+        let mut tried: Option<(Rc<Endpoint>, Failure)> = None;
         loop {
-            let endpoint = cluster.pick(tried.as_ref(), config.upstream.max_in_flight);
-            let endpoint = endpoint.map_err(|nowhere| match nowhere {
-                Nowhere::Unhealthy => Failure::NoHealthyEndpoint,
-                Nowhere::Full => Failure::Overloaded,
+            let before = tried.as_ref().map(|(endpoint, _)| endpoint);
+            let endpoint = cluster.pick(before, config.upstream.max_in_flight);
+            let endpoint = endpoint.map_err(|nowhere| match (&tried, nowhere) {
+                // What went wrong first says more than that there is nobody else.
+                (Some((_, failure)), _) => *failure,
+                (None, Nowhere::Unhealthy) => Failure::NoHealthyEndpoint,
+                (None, Nowhere::Full) => Failure::Overloaded,
             })?;
-            served.entry.upstream = Some(Arc::clone(&endpoint.address));
-            let miss = match self.attempt(config, &endpoint, request, plan).await {
+            served.entry.upstream = Some(Arc::clone(endpoint.address()));
+            let miss = match self.attempt(config, cluster, &endpoint, request, plan).await {
                 Ok(hit) => return Ok(hit),
                 Err(miss) => miss,
             };
-            if miss.failure.row().blame && cluster.failed(&endpoint, &config.outlier) {
+            let cause = miss.failure.row();
+            if cause.blame
+                && let Some(pause) = cluster.failed(&endpoint, &config.outlier)
+            {
                 count(&self.stats.ejections);
-                tracing::warn!(
-                    endpoint = &*endpoint.address,
-                    cause = miss.failure.row().name,
-                    "endpoint ejected"
-                );
+                let (endpoint, seconds) = (&**endpoint.address(), pause.as_secs());
+                tracing::warn!(endpoint, cause = cause.name, seconds, "endpoint ejected");
             }
             request = match miss.again {
                 Some(request) if tried.is_none() && routes.budget.withdraw() => request,
                 _ => return Err(miss.failure),
             };
             count(&self.stats.retries);
-            tried = Some(endpoint);
+            tried = Some((endpoint, miss.failure));
         }
     }
 
@@ -93,13 +96,14 @@ impl Gateway {
     async fn attempt(
         &self,
         config: &Config,
+        cluster: &Cluster,
         endpoint: &Rc<Endpoint>,
         mut request: Request<RequestBody>,
         plan: &Plan,
     ) -> Result<Hit, Miss> {
         let slot = Slot::new(Rc::clone(endpoint));
         if !config.preserve_host
-            && let Ok(host) = HeaderValue::from_str(&endpoint.address)
+            && let Ok(host) = HeaderValue::from_str(endpoint.address())
         {
             request.headers_mut().insert(HOST, host);
         }
@@ -124,7 +128,8 @@ impl Gateway {
                 Some(Ok(answer)) => match accept(answer, plan.upgrade.as_ref()) {
                     Some(answer) => {
                         // How long a client takes to send a body tells nothing about the endpoint.
-                        endpoint.answered(began.max(plan.progress.last.get()).elapsed());
+                        let sent = began.max(plan.progress.last.get());
+                        cluster.answered(endpoint, sent.elapsed());
                         let progress = Rc::clone(&plan.progress);
                         let max_idle = config.upstream.max_idle;
                         let lease = Lease { slot, sender: Some(sender), progress, max_idle };
@@ -155,7 +160,7 @@ impl Gateway {
 
     async fn connect(&self, config: &Config, endpoint: &Endpoint) -> Result<Sender, Failure> {
         count(&self.stats.upstream_connects);
-        let connecting = TcpStream::connect(&*endpoint.address);
+        let connecting = TcpStream::connect(&**endpoint.address());
         let stream = match timeout(config.upstream.connect, connecting).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(_)) => return Err(Failure::ConnectRefused),

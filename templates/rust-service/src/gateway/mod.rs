@@ -16,7 +16,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use arc_swap::ArcSwap;
 use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
@@ -34,6 +33,7 @@ use self::served::Served;
 use crate::access_log::{AccessLog, Entry};
 use crate::config::Config;
 use crate::connection::Exchange;
+use crate::settings::Current;
 use crate::shutdown::{Phases, Work};
 use crate::stats::{Gauge, Stats};
 use crate::upstream::chance::Chance;
@@ -43,8 +43,9 @@ const CLIENT_GONE: u16 = 499;
 
 /// One worker's share of the gateway.
 pub struct Gateway {
-    settings: Arc<ArcSwap<Config>>,
+    current: Arc<Current>,
     routes: RefCell<Rc<Routes>>,
+    worker: usize,
     workers: usize,
     stats: Arc<Stats>,
     log: AccessLog,
@@ -65,17 +66,19 @@ pub struct Client {
 
 impl Gateway {
     pub fn new(
-        settings: Arc<ArcSwap<Config>>,
+        current: Arc<Current>,
+        worker: usize,
         workers: usize,
         stats: Arc<Stats>,
         log: AccessLog,
         phases: Phases,
         seed: u64,
     ) -> Self {
-        let routes = Routes::new(settings.load_full(), workers, seed);
+        let routes = Routes::new(Arc::clone(&current.load()), worker, workers, seed);
         Self {
-            settings,
+            current,
             routes: RefCell::new(Rc::new(routes)),
+            worker,
             workers,
             stats,
             log,
@@ -87,10 +90,11 @@ impl Gateway {
 
     /// The settings in force and what follows from them, made anew when they have changed.
     pub fn routes(&self) -> Rc<Routes> {
-        let now = self.settings.load();
+        let now = self.current.load();
         let mut routes = self.routes.borrow_mut();
-        if !Arc::ptr_eq(&now, &routes.config) {
-            *routes = Rc::new(Routes::new(Arc::clone(&now), self.workers, self.seed));
+        if !Arc::ptr_eq(&now, &routes.settings) {
+            let settings = Arc::clone(&now);
+            *routes = Rc::new(Routes::new(settings, self.worker, self.workers, self.seed));
         }
         Rc::clone(&routes)
     }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use crate::config::{Config, Route};
+use crate::settings::Settings;
 use crate::upstream::Cluster;
 use crate::upstream::budget::Budget;
 
-/// Made anew, with clusters that know nothing yet, when the settings change.
+/// Made anew, with connections of its own, when the settings change.
 pub struct Routes {
+    pub settings: Arc<Settings>,
     pub config: Arc<Config>,
     pub budget: Budget,
     pub clusters: Vec<(String, Cluster)>,
@@ -15,11 +17,15 @@ pub struct Routes {
 }
 
 impl Routes {
-    pub fn new(config: Arc<Config>, workers: usize, seed: u64) -> Self {
+    /// Of the worker with this number, one among `workers`.
+    pub fn new(settings: Arc<Settings>, worker: usize, workers: usize, seed: u64) -> Self {
+        let config = Arc::clone(&settings.config);
         let mut precedence = config.routes.clone();
         precedence
             .sort_by_key(|route| (route.host.is_none(), usize::MAX - route.path_prefix.len()));
-        let cluster = |(name, settings): (&String, _)| (name.clone(), Cluster::new(settings, seed));
+        let cluster = |(name, cluster): (&String, _)| {
+            (name.clone(), Cluster::new(name, cluster, &settings, worker, seed))
+        };
         #[expect(clippy::cast_precision_loss, reason = "there are not that many cores")]
         let share = workers as f64;
         Self {
@@ -27,6 +33,7 @@ impl Routes {
             clusters: config.clusters.iter().map(cluster).collect(),
             precedence,
             config,
+            settings,
         }
     }
 
@@ -62,9 +69,10 @@ mod tests {
             cluster.new.endpoints = ["new:1"]
             cluster.shop.endpoints = ["shop:1"]
         "#;
-        let routes = Routes::new(Arc::new(Config::parse(text).unwrap()), 1, 1);
+        let settings = Settings::new(Config::parse(text).unwrap(), 1);
+        let routes = Routes::new(Arc::new(settings), 0, 1, 1);
         let cluster = routes.find(host, path)?;
-        Some(cluster.endpoints[0].address.to_string())
+        Some(cluster.endpoints[0].address().to_string())
     }
 
     #[tokio::test]

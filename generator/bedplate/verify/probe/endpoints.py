@@ -1,0 +1,99 @@
+"""Endpoints that are not well: a gateway leaves them out, says so, and takes them back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from http import HTTPStatus
+from typing import Final
+
+from bedplate.verify.probe.gateway import LISTENERS, started
+from bedplate.verify.probe.platform import Platform
+from bedplate.verify.probe.trial import Trials, expect, expect_same
+from bedplate.verify.probe.upstream import HEALTH, Upstream
+from bedplate.verify.probe.wire import Address, request
+
+_PATH: Final = "/web"
+_ROUND: Final = 10
+"""Requests that show who gets them."""
+_PATIENCE: Final = 10.0
+"""Seconds for checks to agree; it takes them a fifth of one."""
+
+
+def try_endpoints(trials: Trials, platform: Platform, config: str) -> None:
+    """All that is promised of endpoints. `config` is the path of the image's configuration file."""
+    if not platform.direct:
+        trials.skip("endpoints: upstreams of ours", "the engine runs elsewhere and can't reach this machine")
+        return
+    with ExitStack() as stack, trials.part("endpoints: it serves"):
+        web = [stack.enter_context(Upstream(platform.gateway)) for _ in range(2)]
+        with started(platform, {config: _configuration(web)}) as instance:
+            try_checks(trials, instance.http, web)
+            try_loss(trials, instance.http, web)
+
+
+def _configuration(web: Sequence[Upstream]) -> bytes:
+    endpoints = [f"{host}:{port}" for host, port in (upstream.address for upstream in web)]
+    text = f"""outlier.panic_threshold = 0.0
+health = {{ interval = "100ms", timeout = "1s", down = 2, up = 2 }}
+[[route]]
+path_prefix = "/"
+cluster = "web"
+[cluster.web]
+endpoints = {endpoints}
+balance = "round_robin"
+health_path = "{HEALTH}"
+"""
+    return LISTENERS + text.encode()
+
+
+def try_checks(trials: Trials, address: Address, web: Sequence[Upstream]) -> None:
+    """Endpoints that serve, and say that they are not well."""
+    with trials.check("endpoints: one whose checks fail gets no requests until they pass"):
+        web[0].well = False
+        _wait("no requests for an endpoint whose checks fail", lambda: _share(address, web[0]) == 0)
+        web[0].well = True
+        _wait("requests for an endpoint whose checks pass again", lambda: _share(address, web[0]) > 0)
+    with trials.check("endpoints: with none left the answer is 503"):
+        for upstream in web:
+            upstream.well = False
+        _wait("errors", lambda: not _serves(address))
+        answer = request(address, "GET", _PATH)
+        told = answer.header("proxy-status") or ""
+        expect_same("status", 503, answer.status)
+        expect("error=destination_unavailable" in told, f"expected destination_unavailable, got {told!r}")
+        for upstream in web:
+            upstream.well = True
+        _wait("answers of upstreams", lambda: _serves(address))
+
+
+def try_loss(trials: Trials, address: Address, web: Sequence[Upstream]) -> None:
+    """An endpoint that is gone from one moment to the next. It stays so."""
+    with trials.check("endpoints: one that is gone fails no request"):
+        _wait("requests for each endpoint", lambda: all(_share(address, upstream) for upstream in web))
+        web[0].close()
+        _share(address, web[1])
+        _wait("all requests for the other endpoint", lambda: _share(address, web[1]) == _ROUND)
+
+
+def _share(address: Address, upstream: Upstream) -> int:
+    """How many requests of a round this upstream gets; all of them have to be answered."""
+    before = _served(upstream)
+    for _ in range(_ROUND):
+        expect_same("status", 200, request(address, "GET", _PATH).status)
+    return _served(upstream) - before
+
+
+def _serves(address: Address) -> bool:
+    return request(address, "GET", _PATH).status == HTTPStatus.OK
+
+
+def _served(upstream: Upstream) -> int:
+    return sum(received.target == _PATH for received in upstream.received)
+
+
+def _wait(what: str, happens: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not happens():
+        expect(time.monotonic() < deadline, f"expected {what} within {_PATIENCE:g} s")
