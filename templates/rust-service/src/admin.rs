@@ -17,14 +17,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
+use crate::metrics::Metrics;
 use crate::settings::Current;
 use crate::shutdown::Phases;
-use crate::stats::Metrics;
 use crate::telemetry::Level;
+use crate::upstream::report;
 use crate::{health, listener};
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -120,13 +122,15 @@ impl Admin {
             "/version" => {
                 let build =
                     serde_json::json!({"version": crate::VERSION, "revision": crate::REVISION});
-                reply(StatusCode::OK, JSON, build.to_string())
+                json(&build)
             }
             "/log-level" => reply(StatusCode::OK, TEXT, format!("{}\n", self.level.get())),
-            "/config" => match serde_json::to_string_pretty(&*self.current.load().config) {
-                Ok(text) => reply(StatusCode::OK, JSON, text),
-                Err(_) => reply(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "can't encode\n"),
-            },
+            "/config" => json(&*self.current.load().config),
+            "/upstreams" => {
+                let rows = report::rows(&self.current.load());
+                reply(StatusCode::OK, TEXT, report::table(&rows))
+            }
+            "/upstreams.json" => json(&report::rows(&self.current.load())),
             _ => reply(StatusCode::NOT_FOUND, TEXT, "not found\n"),
         }
     }
@@ -143,6 +147,13 @@ impl Admin {
         self.level.set(level);
         tracing::warn!(from = before, to = self.level.get(), "log level changed");
         reply(StatusCode::OK, TEXT, format!("{}\n", self.level.get()))
+    }
+}
+
+fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => reply(StatusCode::OK, JSON, text),
+        Err(_) => reply(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "can't encode\n"),
     }
 }
 

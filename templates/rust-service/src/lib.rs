@@ -2,7 +2,7 @@
 //!
 //! One thread per core serves requests, each with a runtime ([`runtime`]), a [`listener`] on the same
 //! port and connections to upstreams ([`pool`]) of its own. Nothing is shared on the way of a request but
-//! settings that are read and counters that one thread writes ([`stats`]).
+//! settings that are read and counters that one thread writes ([`stats`], summed by [`metrics`]).
 //!
 //! [`gateway`] is that way: [`gateway::policy`] says what is refused, [`gateway::headers`] what is
 //! rewritten, [`upstream`] where it goes, [`gateway::body`] how bodies pass and [`gateway::error`] what
@@ -20,6 +20,7 @@ pub mod demo;
 pub mod gateway;
 pub mod health;
 pub mod listener;
+pub mod metrics;
 pub mod pool;
 pub mod runtime;
 pub mod service;

@@ -206,7 +206,7 @@ async fn reap(gateway: Rc<Gateway>) {
     loop {
         sleep(REAP_EVERY).await;
         let routes = gateway.routes();
-        let endpoints = routes.clusters.iter().flat_map(|(_, cluster)| &cluster.endpoints);
+        let endpoints = routes.clusters.iter().flat_map(|cluster| &cluster.endpoints);
         endpoints.for_each(|endpoint| endpoint.pool.reap(routes.config.upstream.idle));
     }
 }

@@ -17,10 +17,10 @@ use crate::config::Config;
 use crate::demo;
 use crate::gateway::Gateway;
 use crate::listener;
+use crate::metrics::Metrics;
 use crate::runtime::Worker;
 use crate::settings::Current;
 use crate::shutdown::{Ended, Phase, Switch, Work};
-use crate::stats::Metrics;
 use crate::telemetry::Level;
 
 /// A service that is running.
@@ -60,10 +60,10 @@ impl Service {
         if demo {
             demo::start(&mut config, &phases)?;
         }
-        let metrics = Metrics::new(count, panics);
         let (log, log_thread) = AccessLog::start(config.access_log)?;
         let connections = config.limits.connections.div_ceil(count);
         let current = Arc::new(Current::new(config, count));
+        let metrics = Metrics::new(count, Arc::clone(&current), panics);
         let admin = admin_listener.local_addr()?;
         let admin_thread = Admin::new(metrics.clone(), level, Arc::clone(&current), phases.clone())
             .start(admin_listener)?;

@@ -1,29 +1,24 @@
 //! Counters: one set for each worker, written by it alone and summed when they are scraped.
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::mem::discriminant;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use http::StatusCode;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, NoLabelSet};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::gateway::error::Failure;
 
 const STATUSES: usize = 500;
-const FIRST_STATUS: usize = 100;
+const FIRST_STATUS: u16 = 100;
 
 /// Upper bounds of the histogram are powers of two, from 64 µs to 67 s.
 const BUCKETS: usize = 21;
 const FIRST_BUCKET: u32 = 6;
 
 /// What one worker counts. A cache line apart from its neighbours, so that workers don't share one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Stats {
     pub connections: AtomicI64,
@@ -32,50 +27,23 @@ pub struct Stats {
     pub accept_errors: AtomicU64,
     pub refused_by_parser: AtomicU64,
     pub clients_timed_out: AtomicU64,
-    pub upstream_connects: AtomicU64,
     pub retries: AtomicU64,
-    pub ejections: AtomicU64,
     pub log_lines_lost: AtomicU64,
-    statuses: Box<[AtomicU64]>,
-    errors: Box<[AtomicU64]>,
-    /// The last is for what took longer than the others say.
-    durations: [AtomicU64; BUCKETS + 1],
-    duration_micros: AtomicU64,
-}
-
-impl Default for Stats {
-    fn default() -> Self {
-        let zeros = |count| std::iter::repeat_with(AtomicU64::default).take(count).collect();
-        Self {
-            connections: AtomicI64::default(),
-            in_flight: AtomicI64::default(),
-            accepted: AtomicU64::default(),
-            accept_errors: AtomicU64::default(),
-            refused_by_parser: AtomicU64::default(),
-            clients_timed_out: AtomicU64::default(),
-            upstream_connects: AtomicU64::default(),
-            retries: AtomicU64::default(),
-            ejections: AtomicU64::default(),
-            log_lines_lost: AtomicU64::default(),
-            statuses: zeros(STATUSES),
-            errors: zeros(Failure::ALL.len()),
-            durations: Default::default(),
-            duration_micros: AtomicU64::default(),
-        }
-    }
+    pub errors: Causes,
 }
 
 /// One more. Only one thread writes, so a load and a store do, without a locked instruction.
 pub fn count(counter: &AtomicU64) {
-    counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
+    add(counter, 1);
 }
 
-fn add(gauge: &AtomicI64, change: i64) {
-    gauge.store(gauge.load(Relaxed).wrapping_add(change), Relaxed);
+/// So many more.
+pub fn add(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(more), Relaxed);
 }
 
 /// Where a gauge is among the counters.
-type Level = fn(&Stats) -> &AtomicI64;
+pub type Level = fn(&Stats) -> &AtomicI64;
 
 /// Counts one up for as long as it lives.
 #[derive(Debug)]
@@ -86,7 +54,7 @@ pub struct Gauge {
 
 impl Gauge {
     pub fn new(stats: &Arc<Stats>, of: Level) -> Self {
-        add(of(stats), 1);
+        change(of(stats), 1);
         let stats = Arc::clone(stats);
         Self { stats, of }
     }
@@ -94,174 +62,124 @@ impl Gauge {
 
 impl Drop for Gauge {
     fn drop(&mut self) {
-        add((self.of)(&self.stats), -1);
+        change((self.of)(&self.stats), -1);
     }
 }
 
-impl Stats {
-    pub fn answered(&self, status: StatusCode, took: Duration) {
-        let index = usize::from(status.as_u16()).wrapping_sub(FIRST_STATUS);
+fn change(gauge: &AtomicI64, by: i64) {
+    gauge.store(gauge.load(Relaxed).wrapping_add(by), Relaxed);
+}
+
+/// A counter for each kind of failure.
+#[derive(Debug)]
+pub struct Causes([AtomicU64; Failure::ALL.len()]);
+
+impl Default for Causes {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::default()))
+    }
+}
+
+impl Causes {
+    pub fn count(&self, failure: Failure) {
+        let cause = discriminant(&failure);
+        let known = Failure::ALL.iter().zip(&self.0);
+        known.filter(|(other, _)| discriminant(*other) == cause).for_each(|(_, one)| count(one));
+    }
+
+    /// The label of each kind, and how many there were.
+    pub fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Failure::ALL.iter().zip(&self.0).map(|(kind, one)| (kind.row().name, one.load(Relaxed)))
+    }
+}
+
+pub fn sum_by_label<'a>(workers: impl Iterator<Item = &'a Causes>) -> BTreeMap<&'static str, u64> {
+    let mut sums = BTreeMap::new();
+    for (label, count) in workers.flat_map(Causes::read) {
+        *sums.entry(label).or_default() += count;
+    }
+    sums
+}
+
+/// What one worker counts of the requests of one route.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct Answers {
+    statuses: Box<[AtomicU64]>,
+    /// The last is for what took longer than the others say.
+    durations: [AtomicU64; BUCKETS + 1],
+    micros: AtomicU64,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self {
+            statuses: std::iter::repeat_with(AtomicU64::default).take(STATUSES).collect(),
+            durations: std::array::from_fn(|_| AtomicU64::default()),
+            micros: AtomicU64::default(),
+        }
+    }
+}
+
+impl Answers {
+    pub fn count(&self, status: StatusCode, took: Duration) {
+        let index = usize::from(status.as_u16().wrapping_sub(FIRST_STATUS));
         self.statuses.get(index).into_iter().for_each(count);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let bucket = micros.max(1).next_power_of_two().ilog2().saturating_sub(FIRST_BUCKET);
         self.durations.get(BUCKETS.min(bucket as usize)).into_iter().for_each(count);
-        let sum = self.duration_micros.load(Relaxed).wrapping_add(micros);
-        self.duration_micros.store(sum, Relaxed);
+        add(&self.micros, micros);
     }
 
-    pub fn failed(&self, failure: Failure) {
-        let cause = discriminant(&failure);
-        let index = Failure::ALL.iter().position(|other| discriminant(other) == cause);
-        let counter = index.and_then(|index| self.errors.get(index));
-        counter.into_iter().for_each(count);
+    /// The statuses that there were, and how often.
+    pub fn statuses(&self) -> impl Iterator<Item = (u16, u64)> {
+        let counts = self.statuses.iter().map(|count| count.load(Relaxed));
+        (FIRST_STATUS..).zip(counts).filter(|(_, count)| *count > 0)
     }
 }
 
-/// What all workers of the process counted, and what is counted once.
-#[derive(Clone, Debug)]
-pub struct Metrics {
-    pub workers: Vec<Arc<Stats>>,
-    pub panics: Arc<AtomicU64>,
+/// The durations that several workers counted.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    pub seconds: f64,
+    pub count: u64,
+    /// Upper bounds in seconds, and how many were between each and the one before.
+    pub buckets: Vec<(f64, u64)>,
 }
 
-impl Metrics {
-    pub fn new(workers: usize, panics: Arc<AtomicU64>) -> Self {
-        let workers = std::iter::repeat_with(Arc::default).take(workers).collect();
-        Self { workers, panics }
-    }
-
-    fn sum<'a>(&'a self, of: impl Fn(&'a Stats) -> &'a AtomicU64) -> u64 {
-        self.workers.iter().map(|stats| of(stats).load(Relaxed)).sum()
-    }
-
-    fn sum_at<'a>(&'a self, of: impl Fn(&'a Stats) -> &'a [AtomicU64], index: usize) -> u64 {
-        let counters = self.workers.iter().filter_map(|stats| of(stats).get(index));
-        counters.map(|counter| counter.load(Relaxed)).sum()
-    }
-
-    fn encode_requests(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let mut family = encoder.encode_descriptor(
-            "requests",
-            "Requests that were answered, by status",
-            None,
-            MetricType::Counter,
-        )?;
-        for index in 0..STATUSES {
-            let value = self.sum_at(|stats| &stats.statuses, index);
-            if value > 0 {
-                let labels = [("status", (index + FIRST_STATUS).to_string())];
-                ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn encode_errors(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let mut family = encoder.encode_descriptor(
-            "errors",
-            "Requests that were answered with an error of the gateway's own, by cause",
-            None,
-            MetricType::Counter,
-        )?;
-        for (index, failure) in Failure::ALL.iter().enumerate() {
-            let value = self.sum_at(|stats| &stats.errors, index);
-            let labels = [("cause", failure.row().name)];
-            ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
-        }
-        Ok(())
-    }
-
-    fn encode_durations(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let mut metric = encoder.encode_descriptor(
-            "request_duration_seconds",
-            "From the head of a request to the end of its answer",
-            None,
-            MetricType::Histogram,
-        )?;
-        let (mut buckets, mut total) = (Vec::with_capacity(BUCKETS + 1), 0);
+impl Histogram {
+    pub fn sum(workers: &[Arc<Answers>]) -> Self {
+        let mut histogram = Self::default();
+        let micros = workers.iter().map(|answers| answers.micros.load(Relaxed)).sum();
+        histogram.seconds = Duration::from_micros(micros).as_secs_f64();
         let mut bound = Duration::from_micros(1 << FIRST_BUCKET).as_secs_f64();
         for index in 0..=BUCKETS {
-            let value = self.sum_at(|stats| &stats.durations, index);
-            buckets.push((if index < BUCKETS { bound } else { f64::INFINITY }, value));
-            total += value;
+            let counts = workers.iter().filter_map(|answers| answers.durations.get(index));
+            let count = counts.map(|count| count.load(Relaxed)).sum();
+            histogram.buckets.push((if index < BUCKETS { bound } else { f64::INFINITY }, count));
+            histogram.count += count;
             bound *= 2.0;
         }
-        let sum = Duration::from_micros(self.sum(|stats| &stats.duration_micros)).as_secs_f64();
-        metric.encode_histogram::<NoLabelSet>(sum, total, &buckets, None)
+        histogram
     }
 }
 
-impl Collector for Metrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        self.encode_requests(&mut encoder)?;
-        self.encode_errors(&mut encoder)?;
-        self.encode_durations(&mut encoder)?;
-        let counters: [(&str, &str, u64); 9] = [
-            ("connections_accepted", "Connections of clients", self.sum(|stats| &stats.accepted)),
-            (
-                "accept_errors",
-                "Connections that could not be accepted",
-                self.sum(|stats| &stats.accept_errors),
-            ),
-            (
-                "refused_by_parser",
-                "Connections that ended with what is no request",
-                self.sum(|stats| &stats.refused_by_parser),
-            ),
-            (
-                "clients_timed_out",
-                "Connections that ended because a head or an answer was not passed in time",
-                self.sum(|stats| &stats.clients_timed_out),
-            ),
-            (
-                "upstream_connects",
-                "Connections to upstreams",
-                self.sum(|stats| &stats.upstream_connects),
-            ),
-            ("retries", "Requests that were tried again", self.sum(|stats| &stats.retries)),
-            (
-                "ejections",
-                "Endpoints that were left alone for a while",
-                self.sum(|stats| &stats.ejections),
-            ),
-            (
-                "log_lines_lost",
-                "Lines of the access log for which there was no room",
-                self.sum(|stats| &stats.log_lines_lost),
-            ),
-            ("panics", "Panics; each closed one connection", self.panics.load(Relaxed)),
-        ];
-        for (name, help, value) in counters {
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            ConstCounter::new(value).encode(metric)?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_counted_below_the_next_power_of_two() {
+        for (micros, bucket) in
+            [(0, 0), (64, 0), (65, 1), (128, 1), (129, 2), (1 << 26, 20), (1 << 27, 21)]
+        {
+            let answers = Arc::new(Answers::default());
+            answers.count(StatusCode::OK, Duration::from_micros(micros));
+            let Histogram { count, buckets, .. } = Histogram::sum(&[answers]);
+            let counted = buckets.iter().position(|(_, count)| *count == 1);
+            assert_eq!((counted, count), (Some(bucket), 1), "{micros} µs");
         }
-        let gauges: [(&str, &str, Level); 2] = [
-            ("connections", "Connections of clients that are open", |stats| &stats.connections),
-            ("in_flight", "Requests under way", |stats| &stats.in_flight),
-        ];
-        for (name, help, of) in gauges {
-            let value: i64 = self.workers.iter().map(|stats| of(stats).load(Relaxed)).sum();
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            ConstGauge::new(value).encode(metric)?;
-        }
-        encode_build(&mut encoder)
+        let bounds = Histogram::sum(&[]).buckets;
+        assert!(bounds[0].0 < 65e-6 && bounds[20].0 > 67.0 && bounds[21].0.is_infinite());
     }
-}
-
-fn encode_build(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    let mut family = encoder.encode_descriptor(
-        "build_info",
-        "Always 1; the labels say which build this is",
-        None,
-        MetricType::Gauge,
-    )?;
-    let labels = [("version", crate::VERSION), ("revision", crate::REVISION)];
-    encode_one(&mut family, &labels)
-}
-
-fn encode_one(
-    family: &mut prometheus_client::encoding::MetricEncoder<'_>,
-    labels: &impl EncodeLabelSet,
-) -> fmt::Result {
-    ConstGauge::new(1_i64).encode(family.encode_family(labels)?)
 }

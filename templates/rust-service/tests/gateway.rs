@@ -225,7 +225,7 @@ fn errors_are_answered_as_the_table_says() {
     ] {
         check_error(&service, &format!("{line} HTTP/1.1\r\nhost: test\r\n{rest}"), row);
     }
-    assert_eq!(metric(&service, "requests_total{status=\"404\"}"), 1);
+    assert_eq!(metric(&service, "requests_total{route=\"none\",status=\"404\"}"), 1);
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn an_endpoint_is_blamed_for_an_answer_that_is_none_to_the_request() {
     );
     let service = start_before(&[&wrong, &right], "outlier.failures = 3");
     let failed = (0..100).filter(|_| get(service.address, "/").status == 502).count();
-    assert_eq!((failed, metric(&service, "ejections_total")), (3, 1));
+    assert_eq!((failed, metric(&service, "upstream_ejections_total")), (3, 1));
 }
 
 #[test]
@@ -404,7 +404,8 @@ fn connections_over_the_limit_wait_for_their_turn() {
 #[test]
 fn the_admin_listener_tells_and_is_told() {
     let service = start("name = \"edge\"");
-    for path in ["/livez", "/readyz", "/metrics", "/version", "/log-level", "/config"] {
+    for path in ["/livez", "/readyz", "/metrics", "/upstreams", "/version", "/log-level", "/config"]
+    {
         assert_eq!(get(service.admin, path).status, 200, "{path}");
     }
     assert!(get(service.admin, "/config").body.contains("\"edge\""));

@@ -48,7 +48,7 @@ fn an_endpoint_is_left_out_while_its_checks_fail() {
     until(|| share(&service, &changing) == 0);
     well.store(true, Ordering::Relaxed);
     until(|| share(&service, &changing) == 2);
-    assert_eq!(metric(&service, "ejections_total"), 0);
+    assert_eq!(metric(&service, "upstream_ejections_total"), 0);
 }
 
 #[test]

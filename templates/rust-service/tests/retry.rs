@@ -19,7 +19,7 @@ fn an_endpoint_that_is_down_fails_no_request() {
         assert_eq!(get(service.address, "/").status, 200);
         assert_eq!(ask(service.address, POST).status, 200);
     }
-    assert_eq!(metric(&service, "ejections_total"), 1);
+    assert_eq!(metric(&service, "upstream_ejections_total"), 1);
     assert_eq!(metric(&service, "retries_total"), 3);
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from bedplate.verify.probe import endpoints
-from bedplate.verify.probe.endpoints import try_checks, try_loss
+from bedplate.verify.probe.endpoints import try_account, try_checks, try_loss
 from bedplate.verify.probe.gateway import try_cut_off, try_forwarding, try_refusals, try_trust
 from bedplate.verify.probe.smuggling import TRICKS, try_smuggling
 from bedplate.verify.probe.trial import Trials
@@ -74,6 +74,10 @@ def loss(trials: Trials, address: Address, upstream: Upstream) -> None:
         try_loss(trials, address, [upstream, other])
 
 
+def account(trials: Trials, address: Address, upstream: Upstream) -> None:
+    try_account(trials, address, [upstream])
+
+
 def smuggling(trials: Trials, address: Address, upstream: Upstream) -> None:
     try_smuggling(trials, address, [upstream])
 
@@ -86,6 +90,7 @@ def smuggling(trials: Trials, address: Address, upstream: Upstream) -> None:
         (refusals, ["errors are answered as documented", "was here before"]),
         (checks, ["one whose checks fail", "with none left"]),
         (loss, ["one that is gone"]),
+        (account, ["/upstreams says which", "endpoints are counted"]),
         (smuggling, ["ambiguous requests", "nothing that is malformed"]),
     ],
 )
@@ -120,15 +125,14 @@ def test_upstream_says_whether_it_is_well(upstream: Upstream) -> None:
 
 
 def test_upstream_that_is_closed_answers_nothing_any_more(upstream: Upstream) -> None:
-    address = upstream.address
-    with Line(address) as line:
+    with Line(upstream.address) as line:
         line.send(render("GET", "/web"))
         assert line.answer().status == 200
         upstream.close()
         line.send(render("GET", "/web"))
         assert line.first(5) == b""
     with pytest.raises(ConnectionRefusedError):
-        request(address, "GET", "/web")
+        request(upstream.address, "GET", "/web")
 
 
 def test_upstream_tells_malformed_requests_from_those_that_were_given_up(upstream: Upstream) -> None:

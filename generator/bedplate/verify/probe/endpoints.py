@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Final
 
 from bedplate.verify.probe.gateway import LISTENERS, started
+from bedplate.verify.probe.metrics import Samples, scrape
 from bedplate.verify.probe.platform import Platform
 from bedplate.verify.probe.trial import Trials, expect, expect_same
 from bedplate.verify.probe.upstream import HEALTH, Upstream
@@ -31,6 +32,7 @@ def try_endpoints(trials: Trials, platform: Platform, config: str) -> None:
         with started(platform, {config: _configuration(web)}) as instance:
             try_checks(trials, instance.http, web)
             try_loss(trials, instance.http, web)
+            try_account(trials, instance.admin, web)
 
 
 def _configuration(web: Sequence[Upstream]) -> bytes:
@@ -75,6 +77,41 @@ def try_loss(trials: Trials, address: Address, web: Sequence[Upstream]) -> None:
         web[0].close()
         _share(address, web[1])
         _wait("all requests for the other endpoint", lambda: _share(address, web[1]) == _ROUND)
+
+
+def try_account(trials: Trials, admin: Address, web: Sequence[Upstream]) -> None:
+    """What the admin listener says, once the first endpoint is gone and its checks have failed."""
+    named = [":".join(map(str, upstream.address)) for upstream in web]
+    with trials.check("endpoints: /upstreams says which of them is down, in a table and as JSON"):
+        _wait("an endpoint that is down", lambda: "down" in _states(admin).values())
+        expect_same("states", dict(zip(named, ("down", "up"), strict=True)), _states(admin))
+        table = request(admin, "GET", "/upstreams").body.decode()
+        lines = {name: line for line in table.splitlines() for name in named if f" {name} " in line}
+        shown = "down" in lines.get(named[0], "") and " up " in lines.get(named[1], "")
+        expect(shown, f"expected a line for each endpoint with its state, got\n{table}")
+    with trials.check("metrics: endpoints are counted, their failures by cause"):
+        samples = scrape(admin)
+        answers = [_value(samples, "_upstream_answers_total", name) for name in named]
+        expect(answers[0] > 0, f"expected answers of {named[0]}, got {answers[0]:g}")
+        expect_same(f"answers of {named[1]}", _served(web[1]), answers[1])
+        causes = {labels for metric, labels in samples if metric.endswith("_upstream_failures_total")}
+        refused = {("endpoint", named[0]), ("cause", "connect_refused")}
+        expect(any(refused <= labels for labels in causes), f"expected {refused}, got {causes}")
+        ups = [_value(samples, "_upstream_up", name) for name in named]
+        expect_same("upstream_up", [0.0, 1.0], ups)
+
+
+def _states(admin: Address) -> dict[str, str]:
+    rows = request(admin, "GET", "/upstreams.json").json()
+    return {row["endpoint"]: row["state"] for row in rows}
+
+
+def _value(samples: Samples, suffix: str, endpoint: str) -> float:
+    """The sample of a metric whose name ends like this, for one endpoint."""
+    has = ("endpoint", endpoint)
+    values = [value for (name, labels), value in samples.items() if name.endswith(suffix) and has in labels]
+    expect(len(values) == 1, f"expected one sample of {suffix} for {endpoint}, got {values}")
+    return values[0]
 
 
 def _share(address: Address, upstream: Upstream) -> int:

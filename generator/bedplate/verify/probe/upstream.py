@@ -63,14 +63,10 @@ class Upstream:
         """What h11 says of anything that reached this upstream and is no request."""
         self.well = True
         self._listener = socket.create_server((host, 0), backlog=512)
+        self.address: Address = self._listener.getsockname()
+        """Where it listens."""
         self._over = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def address(self) -> Address:
-        """Where it listens."""
-        host, port = self._listener.getsockname()
-        return host, port
 
     def __enter__(self) -> Self:
         return self

@@ -168,6 +168,14 @@ pub enum Balance {
     RoundRobin,
 }
 
+impl Route {
+    /// What tells it from others.
+    pub fn label(&self) -> String {
+        let host = self.host.as_deref().unwrap_or_default().to_ascii_lowercase();
+        format!("{host}{}", self.path_prefix)
+    }
+}
+
 /// Everything that is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 #[error("invalid configuration: {}", problems.join("; "))]
@@ -261,7 +269,11 @@ mod tests {
             outlier = { max_ejected = 1.5, panic_threshold = -0.5 }
             health.timeout = "0s"
             retry.share = 2.0
-            route = [{ host = "a:80", path_prefix = "api", cluster = "nowhere" }]
+            route = [
+                { host = "a:80", path_prefix = "api", cluster = "nowhere" },
+                { host = "a", path_prefix = "/", cluster = "odd" },
+                { host = "A", path_prefix = "/", cluster = "twice" },
+            ]
             [cluster]
             nobody.endpoints = []
             odd = { endpoints = ["host"], health_path = "up" }
@@ -281,6 +293,7 @@ mod tests {
             "route: path_prefix \"api\" must begin with /",
             "route \"api\": host \"a:80\" must be a name or an address, without a port",
             "route \"api\": there is no cluster \"nowhere\"",
+            "route \"a/\" is there twice",
             "cluster.nobody has no endpoints",
             "cluster.odd: \"host\" is not host:port",
             "cluster.odd: health_path \"up\" must be a path that begins with /",

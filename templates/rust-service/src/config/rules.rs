@@ -65,6 +65,12 @@ impl Config {
             rule((0.0..=1.0).contains(&share), &format!("{name} must be from 0 to 1"));
         }
         problems.extend(self.routes.iter().flat_map(|route| self.misrouted(route)));
+        let labels: Vec<_> = self.routes.iter().map(Route::label).collect();
+        for (index, label) in labels.iter().enumerate() {
+            if labels.iter().take(index).any(|other| other == label) {
+                problems.push(format!("route {label:?} is there twice"));
+            }
+        }
         for (name, cluster) in &self.clusters {
             problems.extend(cluster.problems().map(|problem| format!("cluster.{name}{problem}")));
         }

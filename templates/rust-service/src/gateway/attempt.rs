@@ -74,11 +74,11 @@ impl Gateway {
                 Ok(hit) => return Ok(hit),
                 Err(miss) => miss,
             };
+            endpoint.record.causes.count(miss.failure);
             let cause = miss.failure.row();
             if cause.blame
                 && let Some(pause) = cluster.failed(&endpoint, &config.outlier)
             {
-                count(&self.stats.ejections);
                 let (endpoint, seconds) = (&**endpoint.address(), pause.as_secs());
                 tracing::warn!(endpoint, cause = cause.name, seconds, "endpoint ejected");
             }
@@ -159,7 +159,7 @@ impl Gateway {
     }
 
     async fn connect(&self, config: &Config, endpoint: &Endpoint) -> Result<Sender, Failure> {
-        count(&self.stats.upstream_connects);
+        count(&endpoint.record.connects);
         let connecting = TcpStream::connect(&**endpoint.address());
         let stream = match timeout(config.upstream.connect, connecting).await {
             Ok(Ok(stream)) => stream,

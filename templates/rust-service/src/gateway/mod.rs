@@ -123,11 +123,13 @@ impl Gateway {
             in_flight: Gauge::new(&self.stats, |stats| &stats.in_flight),
             gateway: Rc::clone(&self),
             client: Rc::clone(&client),
+            routes: Rc::clone(&routes),
+            route: None,
         };
         let mut answer = match self.forward(&routes, request, &client, &mut served).await {
             Ok(answer) => answer,
             Err(failure) => {
-                self.stats.failed(failure);
+                self.stats.errors.count(failure);
                 served.entry.failure = Some(failure);
                 failure.answer(&routes.config.name, Some(&served.entry.id)).map(AnswerBody::own)
             }
@@ -159,7 +161,8 @@ impl Gateway {
         if usize::try_from(self.stats.in_flight.load(Relaxed)).is_ok_and(|now| now > most) {
             return Err(Failure::Overloaded);
         }
-        let cluster = routes.find(&target.host, parts.uri.path()).ok_or(Failure::NoRoute)?;
+        let route = routes.find(&target.host, parts.uri.path()).ok_or(Failure::NoRoute)?;
+        served.route = Some(Rc::clone(route));
 
         let upgraded: Option<OnUpgrade> = parts.extensions.remove();
         rewrite(&mut parts, &connection, client.peer, config, &served.entry.id);
@@ -177,7 +180,7 @@ impl Gateway {
         };
         let request = Request::from_parts(parts, body);
         let Hit { answer, lease } =
-            self.try_endpoints(routes, cluster, request, &plan, served).await?;
+            self.try_endpoints(routes, &route.cluster, request, &plan, served).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             let (client, idle) = (Rc::clone(client), config.timeouts.tunnel_idle);
             return Ok(upgrade::tunnel(answer, lease, upgraded, client, idle));

@@ -1,9 +1,12 @@
 //! Which cluster a request is for, and what a worker keeps about the settings in force.
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::config::{Config, Route};
+use crate::config::{self, Config};
 use crate::settings::Settings;
+use crate::stats::Answers;
 use crate::upstream::Cluster;
 use crate::upstream::budget::Budget;
 
@@ -12,39 +15,56 @@ pub struct Routes {
     pub settings: Arc<Settings>,
     pub config: Arc<Config>,
     pub budget: Budget,
-    pub clusters: Vec<(String, Cluster)>,
-    precedence: Vec<Route>,
+    pub clusters: Vec<Rc<Cluster>>,
+    /// For requests that no route is for.
+    pub unrouted: Arc<Answers>,
+    precedence: Vec<Rc<Route>>,
+}
+
+/// Where requests go that match.
+pub struct Route {
+    pub cluster: Rc<Cluster>,
+    pub answers: Arc<Answers>,
+    config: config::Route,
 }
 
 impl Routes {
     /// Of the worker with this number, one among `workers`.
     pub fn new(settings: Arc<Settings>, worker: usize, workers: usize, seed: u64) -> Self {
         let config = Arc::clone(&settings.config);
-        let mut precedence = config.routes.clone();
-        precedence
-            .sort_by_key(|route| (route.host.is_none(), usize::MAX - route.path_prefix.len()));
         let cluster = |(name, cluster): (&String, _)| {
-            (name.clone(), Cluster::new(name, cluster, &settings, worker, seed))
+            (name.clone(), Rc::new(Cluster::new(name, cluster, &settings, worker, seed)))
         };
+        let clusters: BTreeMap<_, _> = config.clusters.iter().map(cluster).collect();
+        let mut answers = settings.routes.iter().filter_map(|route| route.answers.get(worker));
+        let route = |(config, answers): (&config::Route, &Arc<Answers>)| {
+            let (cluster, answers) =
+                (Rc::clone(clusters.get(&config.cluster)?), Arc::clone(answers));
+            Some(Rc::new(Route { cluster, answers, config: config.clone() }))
+        };
+        let mut precedence: Vec<_> =
+            config.routes.iter().zip(answers.by_ref()).filter_map(route).collect();
+        precedence.sort_by_key(|route| {
+            (route.config.host.is_none(), usize::MAX - route.config.path_prefix.len())
+        });
         #[expect(clippy::cast_precision_loss, reason = "there are not that many cores")]
         let share = workers as f64;
         Self {
             budget: Budget::new(&config.retry, share),
-            clusters: config.clusters.iter().map(cluster).collect(),
+            unrouted: answers.next().map(Arc::clone).unwrap_or_default(),
             precedence,
+            clusters: clusters.into_values().collect(),
             config,
             settings,
         }
     }
 
-    pub fn find(&self, host: &str, path: &str) -> Option<&Cluster> {
-        let route = self.precedence.iter().find(|route| matches(route, host, path))?;
-        let named = self.clusters.iter().find(|(name, _)| *name == route.cluster);
-        named.map(|(_, cluster)| cluster)
+    pub fn find(&self, host: &str, path: &str) -> Option<&Rc<Route>> {
+        self.precedence.iter().find(|route| matches(&route.config, host, path))
     }
 }
 
-fn matches(route: &Route, host: &str, path: &str) -> bool {
+fn matches(route: &config::Route, host: &str, path: &str) -> bool {
     let is_host = route.host.as_ref().is_none_or(|name| name.eq_ignore_ascii_case(host));
     let prefix = route.path_prefix.trim_end_matches('/');
     let rest = path.strip_prefix(prefix);
@@ -71,8 +91,8 @@ mod tests {
         "#;
         let settings = Settings::new(Config::parse(text).unwrap(), 1);
         let routes = Routes::new(Arc::new(settings), 0, 1, 1);
-        let cluster = routes.find(host, path)?;
-        Some(cluster.endpoints[0].address().to_string())
+        let route = routes.find(host, path)?;
+        Some(route.cluster.endpoints[0].address().to_string())
     }
 
     #[tokio::test]
@@ -95,7 +115,7 @@ mod tests {
 
     #[test]
     fn nothing_matches_nothing() {
-        let route = Route { path_prefix: "/api".to_owned(), ..Route::default() };
+        let route = config::Route { path_prefix: "/api".to_owned(), ..config::Route::default() };
         assert!(!matches(&route, "a", "/other"));
     }
 }

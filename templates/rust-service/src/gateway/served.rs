@@ -5,6 +5,7 @@ use std::rc::Rc;
 use http::StatusCode;
 use tokio::time::Instant;
 
+use super::route::{Route, Routes};
 use super::{Client, Gateway};
 use crate::access_log::Entry;
 use crate::stats::Gauge;
@@ -13,6 +14,8 @@ use crate::stats::Gauge;
 pub struct Served {
     pub gateway: Rc<Gateway>,
     pub client: Rc<Client>,
+    pub routes: Rc<Routes>,
+    pub route: Option<Rc<Route>>,
     pub entry: Entry,
     pub status: StatusCode,
     pub began: Instant,
@@ -23,7 +26,8 @@ impl Drop for Served {
     fn drop(&mut self) {
         let took = self.began.elapsed();
         let Gateway { stats, log, .. } = &*self.gateway;
-        stats.answered(self.status, took);
+        let answers = self.route.as_ref().map_or(&self.routes.unrouted, |route| &route.answers);
+        answers.count(self.status, took);
         log.write(&self.entry, self.status, self.client.exchange.is_broken(), took, stats);
         self.client.exchange.end();
     }

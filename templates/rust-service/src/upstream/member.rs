@@ -1,11 +1,13 @@
 //! An endpoint as all threads know it: what its checks say, and what each worker has recorded of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::clock::micros;
 use crate::config::{Health, Outlier};
+use crate::stats::{Causes, add, count, sum_by_label};
 
 /// After this time a measured latency counts for 1/e.
 const DECAY: Duration = Duration::from_secs(10);
@@ -48,6 +50,26 @@ impl Member {
         turned
     }
 
+    pub fn in_flight(&self) -> usize {
+        self.records.iter().map(|record| record.in_flight()).sum()
+    }
+
+    /// For how long each worker that leaves it alone will do so still.
+    pub fn ejected(&self, now: u64) -> impl Iterator<Item = Duration> {
+        let until = self.records.iter().map(|record| record.ejected_until.load(Relaxed));
+        until.filter(move |until| now < *until).map(move |until| Duration::from_micros(until - now))
+    }
+
+    /// What all workers counted.
+    pub fn sum(&self, of: impl Fn(&Record) -> &AtomicU64) -> u64 {
+        self.records.iter().map(|record| of(record).load(Relaxed)).sum()
+    }
+
+    /// The label of each kind of failure, and how many all workers counted.
+    pub fn causes(&self) -> BTreeMap<&'static str, u64> {
+        sum_by_label(self.records.iter().map(|record| &record.causes))
+    }
+
     /// Nobody checks it any more.
     pub fn unchecked(&self) {
         self.down.store(false, Relaxed);
@@ -55,15 +77,23 @@ impl Member {
     }
 }
 
-/// What one worker knows of an endpoint. It alone writes, and its cache line is no other's.
+/// What one worker knows of an endpoint. It alone writes, and its cache lines are no other's. Times are
+/// microseconds of a `Clock`.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Record {
+    pub requests: AtomicU64,
+    pub connects: AtomicU64,
+    pub answers: AtomicU64,
+    pub ejected: AtomicU64,
+    /// From the ends of requests to the heads of their answers.
+    pub waited: AtomicU64,
+    pub causes: Causes,
     in_flight: AtomicUsize,
     /// In a row.
     failures: AtomicU32,
     ejections: AtomicU32,
-    /// When it may be used again; times are those of a `Clock`.
+    /// When it may be used again.
     ejected_until: AtomicU64,
     /// Seconds, as the bits of a float.
     latency: AtomicU64,
@@ -76,6 +106,7 @@ impl Record {
     }
 
     pub fn begin(&self) {
+        count(&self.requests);
         self.in_flight.store(self.in_flight().saturating_add(1), Relaxed);
     }
 
@@ -107,6 +138,8 @@ impl Record {
 
     /// It answered after `took`.
     pub fn answered(&self, now: u64, took: Duration) {
+        count(&self.answers);
+        add(&self.waited, micros(took));
         let (old, new) = (self.latency(), took.as_secs_f64());
         let latency = if old > new {
             let weight = self.weight(now);
@@ -136,6 +169,7 @@ impl Record {
         let ejections = self.ejections.load(Relaxed);
         let factor = 1_u32.checked_shl(ejections).unwrap_or(u32::MAX);
         let pause = settings.ejection.saturating_mul(factor).min(settings.max_ejection);
+        count(&self.ejected);
         self.ejected_until.store(now.saturating_add(micros(pause)), Relaxed);
         self.ejections.store(ejections.saturating_add(1), Relaxed);
         pause

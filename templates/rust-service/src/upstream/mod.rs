@@ -4,6 +4,7 @@ pub mod budget;
 pub mod chance;
 pub mod clock;
 pub mod member;
+pub mod report;
 
 use std::cell::Cell;
 use std::rc::Rc;
