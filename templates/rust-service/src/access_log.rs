@@ -11,6 +11,7 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use crate::config;
 use crate::gateway::error::Failure;
 use crate::stats::{Stats, count};
+use crate::upstream::chance::Chance;
 
 /// Lines that wait; more are lost and counted.
 const ROOM: usize = 4_096;
@@ -33,19 +34,26 @@ struct Line {
     took: Duration,
 }
 
-#[derive(Clone)]
+/// One worker's way to the log.
 pub struct AccessLog {
     which: config::AccessLog,
     lines: SyncSender<Line>,
+    chance: Chance,
 }
 
 impl AccessLog {
-    /// The thread ends when every clone of the log is gone.
-    pub fn start(which: config::AccessLog) -> std::io::Result<(Self, JoinHandle<()>)> {
+    /// The thread ends when this and all that were made of it are gone.
+    pub fn start(which: config::AccessLog, seed: u64) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (lines, receiver) = sync_channel(ROOM);
         let thread = std::thread::Builder::new().name("access-log".to_owned());
         let thread = thread.spawn(move || write(&receiver))?;
-        Ok((Self { which, lines }, thread))
+        Ok((Self { which, lines, chance: Chance::new(seed) }, thread))
+    }
+
+    /// Another one to the same log.
+    #[must_use]
+    pub fn another(&self, seed: u64) -> Self {
+        Self { which: self.which, lines: self.lines.clone(), chance: Chance::new(seed) }
     }
 
     pub fn write(
@@ -56,12 +64,12 @@ impl AccessLog {
         took: Duration,
         counters: &Stats,
     ) {
+        let is_error = status.is_server_error() || entry.failure.is_some() || broken;
         let wanted = match self.which {
             config::AccessLog::Off => false,
-            config::AccessLog::Errors => {
-                status.is_server_error() || entry.failure.is_some() || broken
-            }
+            config::AccessLog::Errors => is_error,
             config::AccessLog::All => true,
+            config::AccessLog::Share(share) => is_error || self.chance.hits(share),
         };
         if !wanted {
             return;

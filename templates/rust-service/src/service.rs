@@ -60,7 +60,7 @@ impl Service {
         if demo {
             demo::start(&mut config, &phases)?;
         }
-        let (log, log_thread) = AccessLog::start(config.access_log)?;
+        let (log, log_thread) = AccessLog::start(config.access_log, seed())?;
         let connections = config.limits.connections.div_ceil(count);
         let current = Arc::new(Current::new(config, count));
         let metrics = Metrics::new(count, Arc::clone(&current), panics);
@@ -71,8 +71,9 @@ impl Service {
         let mut workers = Vec::with_capacity(count);
         for (index, (listener, stats)) in listeners.into_iter().zip(&metrics.workers).enumerate() {
             let gateway = {
-                let (current, stats, log) = (Arc::clone(&current), Arc::clone(stats), log.clone());
-                let (phases, seed) = (phases.clone(), RandomState::new().build_hasher().finish());
+                let (current, stats, log) =
+                    (Arc::clone(&current), Arc::clone(stats), log.another(seed()));
+                let (phases, seed) = (phases.clone(), seed());
                 move || Gateway::new(current, index, count, stats, log, phases, seed)
             };
             let worker = Worker {
@@ -133,6 +134,11 @@ impl Service {
         joined(self.admin_thread)??;
         Ok(aborted)
     }
+}
+
+/// What is chosen by chance is chosen otherwise by each worker and process.
+fn seed() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 fn joined<T>(thread: JoinHandle<T>) -> io::Result<T> {

@@ -1,5 +1,6 @@
 //! Settings: the embedded `config/default.toml`, overlaid with the file that `--config` names.
 
+mod access_log;
 mod duration;
 mod network;
 mod overlay;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+pub use self::access_log::AccessLog;
 pub use self::network::Network;
 use self::overlay::{misfits, overlay};
 
@@ -52,14 +54,6 @@ pub enum LogLevel {
     Info,
     Debug,
     Trace,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AccessLog {
-    Off,
-    Errors,
-    All,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
