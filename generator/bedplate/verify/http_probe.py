@@ -128,7 +128,7 @@ def probe(
             return trials.findings()
         try_bad_configuration(trials, platform, profile.named, **profile.wrong)
         profile.contract(trials, platform)
-        if answers.get("tracing"):
+        if profile.traced and answers.get("tracing"):
             try_tracing(trials, platform, answers["project_name"], profile.traced)
         if answers["archetype"] == "http-api":
             try_description(trials, platform, tester)
