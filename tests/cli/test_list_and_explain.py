@@ -95,19 +95,20 @@ def test_explains_a_domain(cli: Cli, domain: str) -> None:
 
 
 OTHER_ANSWERS = {
-    "project_name": "other-name",
-    "description": "Says something else.",
-    "owner": "Somebody Else",
-    "licence": "MIT",
-    "module_prefix": "go.example.org/team",
-    "auth": "oidc",
-    "tracing": "false",
-    "deploy": "none",
-    "ci": "gitlab",
+    "project_name": ("other-name",),
+    "description": ("Says something else.",),
+    "owner": ("Somebody Else",),
+    "licence": ("MIT",),
+    "module_prefix": ("go.example.org/team",),
+    "database": ("postgres", "sqlite"),
+    "auth": ("oidc",),
+    "tracing": ("false",),
+    "deploy": ("none",),
+    "ci": ("gitlab",),
 }
 TEXTS = {"project_name", "description", "owner", "module_prefix"}
 LOCKS = {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum"}
-ONLY_GO = {"module_prefix", "auth", "tracing", "deploy", "ci"}
+ONLY_GO = {"module_prefix", "database", "auth", "tracing", "deploy", "ci"}
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -118,10 +119,12 @@ def test_explains_which_files_an_answer_changes(cli: Cli, domain: str) -> None:
     assert files.keys() == OTHER_ANSWERS.keys() - (ONLY_GO if domain != "http-api" else set())
     made = emit(cli, domain, defaults)
     for question, told in files.items():
-        other = emit(cli, domain, defaults | {question: OTHER_ANSWERS[question]})
-        # A text may be in the names of files, which are told as the other answers give them.
-        paths = made.keys() if question in TEXTS else made.keys() | other.keys()
-        changed = {path for path in paths if made.get(path) != other.get(path)}
+        changed: set[str] = set()
+        for answer in OTHER_ANSWERS[question]:
+            other = emit(cli, domain, defaults | {question: answer})
+            # A text may be in the names of files, which are told as the other answers give them.
+            paths = made.keys() if question in TEXTS else made.keys() | other.keys()
+            changed |= {path for path in paths if made.get(path) != other.get(path)}
         # What a lock file hangs on need not change it.
         assert told - LOCKS == changed - LOCKS - {".copier-answers.yml"}, question
         assert told >= changed & LOCKS, question

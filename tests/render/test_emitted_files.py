@@ -12,7 +12,11 @@ from shell import ROOT, Cli
 
 DOMAINS = ("http-api", "http-gateway", "sensor-node")
 # Answers that, with the defaults, bring in every file of the templates.
-ANSWERS = [*((domain, ()) for domain in DOMAINS), ("http-api", ("ci=gitlab",))]
+ANSWERS = [
+    *((domain, ()) for domain in DOMAINS),
+    ("http-api", ("auth=oidc", "database=postgres")),
+    ("http-api", ("database=sqlite", "ci=gitlab")),
+]
 SHARED = {".copier-answers.yml", ".editorconfig", ".gitattributes", "LICENSE", "SECURITY.md", "README.md"}
 # Names at the bounds of what is accepted: shortest, longest, digits, hyphens.
 NAMES = ("a1", "a" * 40, "x9-y8-z7", "a-b-c-d-e-f-g-h")

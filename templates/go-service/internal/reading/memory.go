@@ -17,15 +17,10 @@ type Memory struct {
 	capacity int
 
 	mu       sync.RWMutex
-	byKey    map[key]*Reading
+	byKey    map[Key]*Reading
 	readings []*Reading
 	byName   map[string]*memoryDevice
 	devices  []*memoryDevice
-}
-
-type key struct {
-	device          string
-	epoch, sequence int64
 }
 
 type memoryDevice struct {
@@ -42,7 +37,7 @@ var _ Store = (*Memory)(nil)
 func NewMemory(capacity int) *Memory {
 	return &Memory{
 		capacity: capacity,
-		byKey:    make(map[key]*Reading),
+		byKey:    make(map[Key]*Reading),
 		byName:   make(map[string]*memoryDevice),
 	}
 }
@@ -51,18 +46,18 @@ func NewMemory(capacity int) *Memory {
 func (m *Memory) Insert(_ context.Context, batch []Reading) (inserted int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	fresh := make(map[key]*Reading, len(batch))
+	fresh := make(map[Key]*Reading, len(batch))
 	var conflict ConflictError
 	for i := range batch {
 		reading := &batch[i]
-		k := key{reading.Device, reading.Epoch, reading.Sequence}
-		known := m.byKey[k]
+		key := reading.Key()
+		known := m.byKey[key]
 		if known == nil {
-			known = fresh[k]
+			known = fresh[key]
 		}
 		if known == nil {
-			fresh[k] = reading
-		} else if known.Value != reading.Value || !known.MeasuredAt.Equal(reading.MeasuredAt.Time) {
+			fresh[key] = reading
+		} else if reading.Contradicts(*known) {
 			conflict.Indexes = append(conflict.Indexes, i)
 		}
 	}
@@ -90,7 +85,7 @@ func (m *Memory) add(fresh []*Reading) {
 		own := *reading // the batch is the caller's
 		own.Device = device.name
 		fresh[i] = &own
-		m.byKey[key{own.Device, own.Epoch, own.Sequence}] = &own
+		m.byKey[own.Key()] = &own
 		perDevice[device] = append(perDevice[device], &own)
 	}
 	m.readings = merge(m.readings, fresh, (*Reading).Compare)
@@ -149,17 +144,9 @@ func (m *Memory) List(_ context.Context, q Query) ([]Reading, error) {
 			readings = device.readings
 		}
 	}
-	low, high := 0, len(readings)
-	if !q.From.IsZero() {
-		low = position(readings, &Reading{MeasuredAt: q.From})
-	}
-	if !q.To.IsZero() {
-		high = position(readings, &Reading{MeasuredAt: q.To})
-	}
-	if q.After.Device != "" {
-		high = min(high, position(readings, &q.After))
-	}
-	low = max(low, high-q.Limit)
+	end := q.End()
+	high := position(readings, &end)
+	low := max(position(readings, &Reading{MeasuredAt: q.From}), high-q.Limit)
 	latestFirst := make([]Reading, 0, max(0, high-low))
 	for i := high - 1; i >= low; i-- {
 		latestFirst = append(latestFirst, *readings[i])

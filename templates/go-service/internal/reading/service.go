@@ -1,6 +1,9 @@
 package reading
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Store keeps readings. Package storetest says in code what each method promises.
 type Store interface {
@@ -22,6 +25,19 @@ type Query struct {
 	To     Time    // exclusive
 	After  Reading // the last one of the page before
 	Limit  int
+}
+
+// End is what every wanted reading comes before. Device, epoch and sequence are nothing in it when it
+// is a time alone: all readings of that time come after it.
+func (q *Query) End() Reading {
+	end := Reading{MeasuredAt: q.To}
+	if q.To.IsZero() {
+		end.MeasuredAt.Time = time.Date(maxYear+1, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	if q.After.Device != "" && q.After.Compare(&end) < 0 {
+		return q.After
+	}
+	return end
 }
 
 // Service adds to a store what does not depend on where readings are kept.
