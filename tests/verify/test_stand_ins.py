@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
 
 GO, RUST = "golang:1.26-bookworm", "rust:1.96-slim-bookworm"
 STATIC, CC = "gcr.io/distroless/static-debian12:nonroot", "gcr.io/distroless/cc-debian12:nonroot"
+POSTGRES = "postgres:15-bookworm"
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none")
 
 
@@ -27,7 +28,7 @@ def client() -> Client:
 
 @pytest.fixture(scope="module")
 def local(client: Client) -> Bases:
-    return bases.resolve("local", [GO, RUST, STATIC, CC], client=client)
+    return bases.resolve("local", [GO, RUST, STATIC, CC, POSTGRES], client=client)
 
 
 def run_in(client: Client, local: Bases, image: str, script: str) -> subprocess.CompletedProcess[str]:
@@ -140,3 +141,20 @@ def test_final_images_hold_no_program_and_nothing_setuid(
     assert not [name for name, member in members.items() if member.isfile() and member.mode & 0o6000]
     assert members["etc/ssl/certs/ca-certificates.crt"].size > 0
     assert members["home/nonroot"].uid == 65532
+
+
+def test_a_database_is_as_its_variables_say_and_orders_as_people_do(client: Client, local: Bases) -> None:
+    settings = ("--env=POSTGRES_USER=ada", "--env=POSTGRES_PASSWORD=secret", "--env=POSTGRES_DB=cars")
+    started = client.run("run", "--detach", "--network=none", *settings, local.provenance[POSTGRES].id)
+    container = started.stdout.strip()
+    try:
+        ready = "until pg_isready --quiet --host=127.0.0.1 --username=ada; do sleep 0.1; done"
+        assert client.run("exec", container, "timeout", "60", "sh", "-c", ready).returncode == 0
+        # By bytes, a hyphen would come before every letter.
+        statement = "SELECT current_user, 'a-c' > 'ab', current_setting('server_version_num')::int / 10000"
+        asked = ("psql", "--username=ada", "--tuples-only", "--no-align", f"--command={statement}", "cars")
+        assert client.run("exec", "--user=postgres", container, *asked).stdout.strip() == "ada|t|15"
+        without = client.run("exec", container, "psql", "--host=127.0.0.1", "--username=ada", "--no-password")
+        assert "no password supplied" in without.stderr
+    finally:
+        client.run("rm", "--force", "--volumes", container)

@@ -89,7 +89,7 @@ class Container(Engine):
             case Level.BUILD:
                 return (partial(self._stage, stage="check", within=_BUILD_WITHIN), self._image)
             case Level.RUN:
-                return (self._smoke, self._probe)
+                return (self._smoke, self._integration, self._probe)
         return ()
 
     def _lint(self, subject: Subject) -> Findings:
@@ -122,6 +122,17 @@ class Container(Engine):
         command = partial(self._verb, subject, "smoke")
         return Findings((self._executed(subject, "make smoke", "smoke", command, _SMOKE_WITHIN),))
 
+    def _integration(self, subject: Subject) -> Findings:
+        """The tests that need a database; one that leaves itself out has not run."""
+        if _database(subject) is None:
+            return Findings(())
+        command = partial(self._verb, subject, "integration")
+        check = self._executed(subject, "make integration", "integration", command, _SMOKE_WITHIN)
+        log = log_of(self.run, subject, check.name)
+        if check.status is Status.PASSED and (left := _skipped(log)):
+            check = replace(check, status=Status.FAILED, detail=f"these left themselves out: {left}")
+        return Findings((check,))
+
     def _executed(
         self, subject: Subject, name: str, stage: str, command: Callable[..., Sequence[str]], within: float
     ) -> Check:
@@ -150,6 +161,7 @@ class Container(Engine):
                 run_id=self.run.id,
                 answers=subject.answers,
                 tester=self._linters.tag if self._linters else None,
+                database=self._database_image(subject),
             )
         from bedplate.verify import firmware_probe
 
@@ -168,8 +180,15 @@ class Container(Engine):
         variables = {"DOCKER": self.docker.client.path, "DOCKER_BUILD_FLAGS": shlex.join(flags)}
         if subject.serves:
             variables["IMAGE"] = self._tag(subject)
+        if database := self._database_image(subject):
+            variables["POSTGRES_IMAGE"] = database
         assignments = (f"{name}={value.replace('$', '$$')}" for name, value in variables.items())
         return ("make", verb, *assignments)
+
+    def _database_image(self, subject: Subject) -> str | None:
+        """What is used for the image of the database that the project names, if it names one."""
+        named = _database(subject)
+        return self._bases.provenance[named].reference if named and self._bases else None
 
     def _flags(self, subject: Subject) -> list[str]:
         if self._bases is None:
@@ -187,11 +206,25 @@ class Container(Engine):
 
 
 def _images(subject: Subject) -> tuple[str, ...]:
-    """What the Dockerfile of a project names. One that is missing or wrong is told when it is built."""
+    """What a project names. A Dockerfile that is missing or wrong is told when it is built."""
+    database = _database(subject)
+    beside = (database,) if database else ()
     try:
-        return named_images((subject.root / "Dockerfile").read_text(encoding="utf-8"))
+        return (*named_images((subject.root / "Dockerfile").read_text(encoding="utf-8")), *beside)
     except (OSError, BadInput):
-        return ()
+        return beside
+
+
+def _database(subject: Subject) -> str | None:
+    """The image of the database that a project is run with."""
+    if subject.answers.get("database") != "postgres":
+        return None
+    return str(subject.answers["versions"]["images"]["postgres"])
+
+
+def _skipped(log: Path) -> list[str]:
+    """Tests of Go that say in a log that they were skipped."""
+    return re.findall(r"^ *--- SKIP: (\S+)", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
 
 
 def ran(log: Path, stage: str) -> bool:

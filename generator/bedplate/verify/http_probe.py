@@ -15,14 +15,17 @@ from bedplate.verify.budgets import image_megabytes
 from bedplate.verify.findings import Findings
 from bedplate.verify.probe.api import expect_refused, post, reading, try_api
 from bedplate.verify.probe.auth import Ask, Refusal, try_auth
+from bedplate.verify.probe.database import Database
 from bedplate.verify.probe.description import try_description
 from bedplate.verify.probe.drain import SlowRequest, Times, try_drain
 from bedplate.verify.probe.endpoints import try_endpoints
+from bedplate.verify.probe.file_store import try_file
 from bedplate.verify.probe.gateway import LISTENERS, configuration_path, try_gateway
 from bedplate.verify.probe.hostile import Limits, try_hostile
 from bedplate.verify.probe.image import Expected, try_image
 from bedplate.verify.probe.issuer import Issuer, bearer
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
+from bedplate.verify.probe.outage import try_database, try_outage
 from bedplate.verify.probe.platform import Platform, Ports
 from bedplate.verify.probe.signals import try_signals
 from bedplate.verify.probe.tracing import Traced, try_tracing
@@ -49,6 +52,8 @@ _GO_PLACES: Final[Mapping[str, str]] = {
     "overload": "internal/server/middleware.go",
     "admin": "internal/server/server.go",
     "hostile": "internal/server/server.go",
+    "database": "internal/postgres or internal/sqlite, and cmd/",
+    "outage": "internal/postgres or internal/sqlite",
     "drain": "internal/server/drain.go",
     "stop": "internal/server/drain.go and cmd/",
 }
@@ -101,11 +106,13 @@ def probe(
     run_id: str,
     answers: Mapping[str, Any],
     tester: str | None = None,
+    database: str | None = None,
 ) -> Findings:
     """Hold an image to what its kind (`go-service`, `rust-service`) promises.
 
     Every container, network and volume carries the label bedplate.run=`run_id` and is gone afterwards.
-    `answers` are all values of the questionnaire, computed ones too. `tester` is an image with schemathesis.
+    `answers` are all values of the questionnaire, computed ones too. `tester` is an image with schemathesis,
+    `database` one of PostgreSQL for a service that keeps its data there.
 
     Raises:
         docker.errors.DockerException: when the engine does not do what it is asked.
@@ -127,6 +134,12 @@ def probe(
             trials.skip("everything else", "the service never became ready")
             return trials.findings()
         try_bad_configuration(trials, platform, profile.named, **profile.wrong)
+        store = stack.enter_context(Database(platform, database)) if database else None
+        if store:
+            try_database(trials, platform, store)
+            platform.empty = store.empty
+        elif answers.get("database") == "sqlite":
+            try_file(trials, platform)
         profile.contract(trials, platform)
         if profile.traced and answers.get("tracing"):
             try_tracing(trials, platform, answers["project_name"], profile.traced)
@@ -135,6 +148,8 @@ def probe(
         try_hostile(trials, platform, profile.limits)
         try_drain(trials, platform, times, profile.load, profile.slow)
         try_signals(trials, platform, times, profile.slow, profile.hurried)
+        if store:
+            try_outage(trials, platform, store)
         if issuer and profile.ask and profile.refused:  # the last, since it rotates the keys
             try_auth(trials, platform, issuer, profile.ask, profile.refused)
     return trials.findings()

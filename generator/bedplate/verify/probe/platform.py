@@ -7,7 +7,7 @@ import io
 import socket
 import tarfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import TracebackType
@@ -126,6 +126,8 @@ class Platform:
     """What every container is started with, beside what is its own."""
     credentials: Headers = ()
     """Headers that make a service trust a request."""
+    empty: Callable[[], None] | None = None
+    """Removes what containers have stored in common; nothing when each has a store of its own."""
     direct: bool = field(init=False, default=False)
     gateway: str = field(init=False, default="")
     _network: Network = field(init=False)
@@ -152,9 +154,10 @@ class Platform:
         *,
         environment: Mapping[str, str] | None = None,
         files: Mapping[str, bytes] | None = None,
+        volumes: Mapping[str, Volume] | None = None,
         terminal: bool = False,
     ) -> Instance:
-        """Start a container; `files` replace files of the image, by their absolute paths."""
+        """Start a container; `files` and `volumes` replace what the image has at their absolute paths."""
         container = self.client.containers.create(
             self.image,
             list(command) if command is not None else None,
@@ -171,7 +174,7 @@ class Platform:
             pids_limit=_PIDS,
             tty=terminal,
             ports={} if self.direct else cast(Any, self._published()),
-            volumes=self._mounts(files or {}),
+            volumes=self._mounts(files or {}, volumes or {}),
         )
         try:
             for path, content in (files or {}).items():
@@ -201,6 +204,19 @@ class Platform:
         finally:
             program.remove(force=True, v=True)
 
+    def accompany(self, image: str, environment: Mapping[str, str]) -> Container:
+        """Start another image in the same network, where its name is its address. The caller removes it."""
+        name = f"bedplate-{self.run_id}-{time.monotonic_ns():x}"
+        container = self.client.containers.create(
+            image, name=name, environment=dict(environment), network=self._network.name, labels=self._labels
+        )
+        try:
+            container.start()
+        except BaseException:
+            container.remove(force=True, v=True)
+            raise
+        return container
+
     def _instance(self, container: Container, returned: float) -> Instance:
         attributes: dict[str, Any] = container.attrs
         network = attributes["NetworkSettings"]
@@ -213,13 +229,15 @@ class Platform:
         started = _timestamp(attributes["State"]["StartedAt"]) if self.direct else returned
         return Instance(container, http, admin, started, self.credentials)
 
-    def _mounts(self, files: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
-        mounts = {}
-        for directory in sorted({str(PurePosixPath(path).parent) for path in files}):
-            volume = self.client.volumes.create(labels=self._labels)
-            self._volumes.append(volume)
-            mounts[volume.name] = {"bind": directory, "mode": "rw"}
-        return mounts
+    def volume(self) -> Volume:
+        """An empty volume, which is removed at the end."""
+        self._volumes.append(self.client.volumes.create(labels=self._labels))
+        return self._volumes[-1]
+
+    def _mounts(self, files: Mapping[str, bytes], volumes: Mapping[str, Volume]) -> dict[str, dict[str, str]]:
+        directories = sorted({str(PurePosixPath(path).parent) for path in files})
+        mounted = {**{directory: self.volume() for directory in directories}, **volumes}
+        return {volume.name: {"bind": place, "mode": "rw"} for place, volume in mounted.items()}
 
     def _published(self) -> dict[str, tuple[str, None]]:
         """Every port on the loopback interface, each on a port that is free."""

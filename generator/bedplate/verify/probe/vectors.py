@@ -44,11 +44,17 @@ def load(path: Path) -> list[Case]:
 
 
 def try_vectors(trials: Trials, platform: Platform, cases: Sequence[Case]) -> None:
-    """Try every case. Those that store something get a container of their own, the others share one."""
+    """Try every case. Those that store something get a container of their own, the others share one.
+
+    Where containers have a store in common, all share one, and what was stored is removed after each.
+    """
     with trials.check(f"contract: {len(cases)} vectors"):
         expect(bool(cases), "expected some, there are none")
         shared = [case for case in cases if case.leaves_store_empty]
         alone = [[case] for case in cases if not case.leaves_store_empty]
+        if platform.empty:
+            platform.empty()
+            shared, alone = list(cases), []
         with ThreadPoolExecutor(CONTAINERS_AT_ONCE) as pool:
             batches = pool.map(lambda batch: _failures(platform, batch), [shared, *alone])
             failures = [failure for batch in batches for failure in batch]
@@ -65,6 +71,8 @@ def _failures(platform: Platform, cases: Iterable[Case]) -> list[str]:
                 _try_case(instance.caller, case)
             except Exception as error:  # A lost connection fails this case and not the others.
                 failures.append(f"{case.name}: {error}")
+            if platform.empty and not case.leaves_store_empty:
+                platform.empty()
     return failures
 
 
