@@ -18,6 +18,7 @@ def base(cli: Cli, template_tree: Path) -> Base:
     """The objects of `deploy/base` by their kinds, for some answers."""
 
     def emit(*answers: str) -> dict[str, Any]:
+        answers = (*answers, "project_name=telemetry")
         settings = [part for answer in answers for part in ("--set", answer)]
         made = cli.bedplate(
             "new", "it", "--domain", "http-api", "--defaults", "--source", template_tree, *settings
@@ -74,11 +75,40 @@ def test_go_collects_before_the_kernel_kills(base: Base) -> None:
     assert {"name": "GOMEMLIMIT", "value": "230MiB"} in container["env"]
 
 
-def test_what_is_in_memory_has_one_replica_that_is_replaced(base: Base) -> None:
-    spec = base()["Deployment"]["spec"]
+@pytest.mark.parametrize("database", ["memory", "sqlite"])
+def test_what_one_instance_keeps_has_one_replica_that_is_replaced(base: Base, database: str) -> None:
+    spec = base(f"database={database}")["Deployment"]["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
     assert (spec["minReadySeconds"], spec["revisionHistoryLimit"]) == (5, 3)
     assert spec["template"]["spec"]["terminationGracePeriodSeconds"] == 35
+
+
+def test_instances_with_a_database_are_replaced_without_one_missing(base: Base) -> None:
+    spec = base("database=postgres")["Deployment"]["spec"]
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    assert (spec["replicas"], spec["strategy"]) == (2, rolling)
+
+
+@pytest.mark.parametrize(("database", "count"), [("memory", 0), ("postgres", 1), ("sqlite", 1)])
+def test_the_schema_is_brought_up_to_date_before_an_instance_starts(
+    base: Base, database: str, count: int
+) -> None:
+    pod = base(f"database={database}")["Deployment"]["spec"]["template"]["spec"]
+    before = pod.get("initContainers", [])
+    assert [container["args"] for container in before] == [["migrate", "up"]] * count
+    for container in before:
+        assert container["securityContext"] == pod["containers"][0]["securityContext"]
+        assert container["envFrom"] == pod["containers"][0]["envFrom"]
+
+
+def test_a_file_of_readings_outlives_its_pod(base: Base) -> None:
+    objects = base("database=sqlite")
+    pod = objects["Deployment"]["spec"]["template"]["spec"]
+    claim = objects["PersistentVolumeClaim"]["metadata"]["name"]
+    assert pod["volumes"] == [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
+    for container in (*pod["initContainers"], *pod["containers"]):
+        assert container["volumeMounts"] == [{"name": "data", "mountPath": "/var/lib/telemetry"}]
+    assert pod["securityContext"]["fsGroup"] == 65532
 
 
 @pytest.mark.parametrize(
@@ -87,6 +117,8 @@ def test_what_is_in_memory_has_one_replica_that_is_replaced(base: Base) -> None:
         (("tracing=false",), [{53}]),
         ((), [{53}, {4318}]),
         (("auth=oidc", "tracing=false"), [{53}, {443}]),
+        (("database=postgres", "auth=oidc"), [{53}, {5432}, {443}, {4318}]),
+        (("database=sqlite",), [{53}, {4318}]),
     ],
 )
 def test_the_pod_reaches_names_and_what_was_chosen(
