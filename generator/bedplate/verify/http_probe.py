@@ -13,7 +13,7 @@ from docker.models.images import Image
 from bedplate.render import checkout
 from bedplate.verify.budgets import image_megabytes
 from bedplate.verify.findings import Findings
-from bedplate.verify.probe.api import expect_refused, post, reading, try_api
+from bedplate.verify.probe.api import expect_refused, expect_unavailable, post, reading, try_api
 from bedplate.verify.probe.auth import Ask, Refusal, try_auth
 from bedplate.verify.probe.database import Database
 from bedplate.verify.probe.description import try_description
@@ -25,7 +25,7 @@ from bedplate.verify.probe.hostile import Limits, try_hostile
 from bedplate.verify.probe.image import Expected, try_image
 from bedplate.verify.probe.issuer import Issuer, bearer
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
-from bedplate.verify.probe.outage import try_database, try_outage
+from bedplate.verify.probe.outage import Keeping, try_database, try_outage
 from bedplate.verify.probe.platform import Platform, Ports
 from bedplate.verify.probe.signals import try_signals
 from bedplate.verify.probe.tracing import Traced, try_tracing
@@ -96,6 +96,8 @@ class Profile:
     """A request that needs a token where the answer to `auth` is one."""
     refused: Refusal | None = None
     """How a token that is missing or too weak is refused."""
+    keeping: Keeping | None = None
+    """How readings are stored where the answer to `database` is one."""
 
 
 def probe(
@@ -138,8 +140,8 @@ def probe(
         if store:
             try_database(trials, platform, store)
             platform.empty = store.empty
-        elif answers.get("database") == "sqlite":
-            try_file(trials, platform)
+        elif answers.get("database") == "sqlite" and profile.keeping:
+            try_file(trials, platform, profile.keeping)
         profile.contract(trials, platform)
         if profile.traced and answers.get("tracing"):
             try_tracing(trials, platform, answers["project_name"], profile.traced)
@@ -148,8 +150,8 @@ def probe(
         try_hostile(trials, platform, profile.limits)
         try_drain(trials, platform, times, profile.load, profile.slow)
         try_signals(trials, platform, times, profile.slow, profile.hurried)
-        if store:
-            try_outage(trials, platform, store)
+        if store and profile.keeping:
+            try_outage(trials, platform, store, profile.keeping)
         if issuer and profile.ask and profile.refused:  # the last, since it rotates the keys
             try_auth(trials, platform, issuer, profile.ask, profile.refused)
     return trials.findings()
@@ -194,6 +196,7 @@ def _go(_: Image, credentials: Headers) -> Profile:
         ),
         ask=lambda caller, headers: caller.request("GET", "/v1/devices", headers),
         refused=expect_refused,
+        keeping=Keeping("/v1/readings", expect_unavailable),
     )
 
 

@@ -52,6 +52,15 @@ def try_api(trials: Trials, instance: Instance) -> None:
             expect_same(f"status of {path}", 404, answer.status)
 
 
+def expect_unavailable(answer: Answer) -> None:
+    """Raise `Unmet` unless a request is refused for now, with a problem that says so."""
+    expect_same("status", 503, answer.status)
+    code = check_problem(answer)["code"]
+    expect(code in {"overloaded", "timeout"}, f"expected overloaded or timeout, got {code}")
+    if code == "overloaded":
+        expect_same("Retry-After", "1", answer.header("retry-after"))
+
+
 def expect_refused(answer: Answer, status: int) -> None:
     """Raise `Unmet` unless an answer refuses a request that has no token (401) or a weak one (403)."""
     expect_same("status", status, answer.status)

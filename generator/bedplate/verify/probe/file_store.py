@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bedplate.verify.probe.outage import DEVICES, Device, sending, steady
+from bedplate.verify.probe.outage import DEVICES, JSON, Device, Keeping, sending, steady
 from bedplate.verify.probe.platform import Platform
 from bedplate.verify.probe.trial import Trials, expect, expect_same
 
@@ -14,7 +14,7 @@ _SETTINGS: Final = {"DATABASE_URL": f"file:{_DIRECTORY}/readings.db"}
 _WITHIN: Final = 30.0
 
 
-def try_file(trials: Trials, platform: Platform) -> None:
+def try_file(trials: Trials, platform: Platform, keeping: Keeping) -> None:
     """Start without a schema, migrate, kill the process under load, and read the file with another."""
     place: dict[str, Any] = {"environment": _SETTINGS, "volumes": {_DIRECTORY: platform.volume()}}
     with (
@@ -29,23 +29,24 @@ def try_file(trials: Trials, platform: Platform) -> None:
     ):
         expect(job.exit_code(_WITHIN) == 0, f"expected 0; log:\n{job.last_words()}")
     with trials.check("outage: killed under load, it holds all that was acknowledged"):
-        devices = _killed(platform, place)
+        devices = _killed(platform, place, keeping)
         with platform.start(**place) as instance:
             instance.wait_until_ready()
             for device in devices:
-                answer = instance.caller.request("GET", f"/v1/devices/{device.name}")
-                stored = answer.json().get("readings", 0)
-                # The last one may be stored although nobody was there to hear of it.
+                # What it knows is not new to it, and nothing else was told to it.
+                batch = device.batch(1, device.acknowledged)
+                answer = instance.caller.request("POST", keeping.target, [JSON], batch)
+                told = answer.json() if answer.status == 200 else {}  # noqa: PLR2004
                 expect(
-                    stored in (device.acknowledged, device.acknowledged + 1) and not answer.json()["missing"],
-                    f"{device.name}: {device.acknowledged} acknowledged, then {answer}",
+                    int(told.get("duplicates", 0)) == device.acknowledged,
+                    f"{device.name}: {device.acknowledged} acknowledged, sent again: {answer}",
                 )
 
 
-def _killed(platform: Platform, place: dict[str, Any]) -> list[Device]:
+def _killed(platform: Platform, place: dict[str, Any], keeping: Keeping) -> list[Device]:
     with platform.start(**place) as instance:
         instance.wait_until_ready()
-        devices = [Device(f"file-{number}", instance.caller) for number in range(DEVICES)]
+        devices = [Device(f"file-{number}", instance.caller, keeping.target) for number in range(DEVICES)]
         with sending(devices):
             steady(devices)
             instance.signal("SIGKILL")
