@@ -1,5 +1,8 @@
 //! The log: one JSON object a line on standard output, with a level that can be changed at run time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::{Registry, fmt, reload};
@@ -18,6 +21,18 @@ pub fn subscriber(level: LogLevel) -> (impl tracing::Subscriber + Send + Sync, L
     let lines = fmt::layer().json().flatten_event(true);
     let filtered: Layered<Filter, Registry> = tracing_subscriber::registry().with(filter);
     (filtered.with(lines), Level(handle))
+}
+
+/// Has panics logged and counted from now on. One ends the task that it happens in, and with it one
+/// connection.
+pub fn count_panics() -> Arc<AtomicU64> {
+    let panics = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&panics);
+    std::panic::set_hook(Box::new(move |panic| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(panic = %panic, "panicked");
+    }));
+    panics
 }
 
 impl Level {

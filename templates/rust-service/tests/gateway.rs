@@ -111,6 +111,21 @@ fn a_trusted_proxy_is_believed() {
 }
 
 #[test]
+fn an_id_that_is_none_is_replaced_and_the_trace_passes() {
+    let upstream = Upstream::ok();
+    let service = start_before(&[&upstream], "trusted_proxies = [\"127.0.0.0/8\"]");
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for id in ["two words", &"x".repeat(65), ""] {
+        let fields = format!("x-request-id: {id}\r\ntraceparent: {trace}");
+        ask(service.address, format!("GET / HTTP/1.1\r\nhost: test\r\n{fields}\r\n\r\n"));
+        let received = upstream.requests().pop().unwrap();
+        let own = received.header("x-request-id").unwrap_or_default();
+        assert!(own.len() == 16 && own.bytes().all(|byte| byte.is_ascii_hexdigit()), "{own}");
+        assert_eq!(received.header("traceparent"), Some(trace));
+    }
+}
+
+#[test]
 fn host_is_kept_or_replaced_as_set() {
     let upstream = Upstream::ok();
     for (settings, host) in
@@ -132,6 +147,9 @@ fn an_absolute_target_is_forwarded_in_origin_form() {
     let answer = ask(service.address, "GET http://test/a?b HTTP/1.1\r\nhost: test\r\n\r\n");
     assert_eq!(answer.status, 200);
     assert_eq!(upstream.requests()[0].line, "GET /a?b HTTP/1.1");
+    let answer = ask(service.address, "OPTIONS * HTTP/1.1\r\nhost: test\r\n\r\n");
+    assert_eq!(answer.status, 200);
+    assert_eq!(upstream.requests()[1].line, "OPTIONS * HTTP/1.1");
 }
 
 #[test]
@@ -161,6 +179,16 @@ fn a_client_that_expects_it_is_told_to_continue() {
     assert_eq!(upstream.requests()[0].body, b"hello");
 }
 
+#[test]
+fn nobody_is_told_to_continue_before_an_upstream_is_chosen() {
+    let routes = routed_to(&[closed_port()]).replace("\"/\"", "\"/refused\"");
+    let service = start(&routes);
+    let expect = "HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
+    for (path, status) in [("/nothing", 404), ("/refused", 502)] {
+        assert_eq!(ask(service.address, format!("POST {path} {expect}")).status, status);
+    }
+}
+
 /// An upstream that misbehaves as the path says.
 fn faulty() -> Upstream {
     Upstream::start(|request| {
@@ -177,11 +205,21 @@ fn faulty() -> Upstream {
             "/switch" => {
                 "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
             }
+            "/hop" => {
+                "HTTP/1.1 200 OK\r\nconnection: a,b,c,d,e,f,g,h,i\r\ncontent-length: 0\r\n\r\n"
+            }
             "/short" => "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc",
+            "/size" => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nx\r\n",
             "/chunk" => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabc",
             "/head" => {
                 let large = "x".repeat(65_536);
                 return Reply::Close(format!("HTTP/1.1 200 OK\r\nx-large: {large}\r\n\r\n"));
+            }
+            "/many" => {
+                let lines = "x-one: 1\r\n".repeat(101);
+                return Reply::Close(format!(
+                    "HTTP/1.1 200 OK\r\n{lines}content-length: 0\r\n\r\n"
+                ));
             }
             _ => OK,
         };
@@ -229,6 +267,18 @@ fn errors_are_answered_as_the_table_says() {
 }
 
 #[test]
+fn a_body_that_its_client_breaks_off_is_an_error_of_the_client() {
+    let upstream = Upstream::ok();
+    let service = start_before(&[&upstream], "outlier.failures = 1\noutlier.max_ejected = 1.0");
+    let mut client = Client::connect(service.address);
+    client.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 5\r\n\r\nhe");
+    client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let _ = client.rest();
+    until(|| metric(&service, "errors_total{cause=\"body_incomplete\"}") == 1);
+    assert_eq!(metric(&service, "upstream_ejections_total"), 0);
+}
+
+#[test]
 fn what_an_upstream_does_wrong_is_answered_as_the_table_says() {
     let upstream = faulty();
     let service = start_before(&[&upstream], "name = \"edge\"\noutlier.failures = 100");
@@ -242,6 +292,8 @@ fn what_an_upstream_does_wrong_is_answered_as_the_table_says() {
         ("/lengths", malformed),
         ("/switch", malformed),
         ("/head", malformed),
+        ("/many", malformed),
+        ("/hop", malformed),
     ] {
         check_error(&service, &format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n"), row);
     }
@@ -291,7 +343,7 @@ fn an_endpoint_is_blamed_for_an_answer_that_is_none_to_the_request() {
 fn an_answer_that_is_cut_short_ends_in_a_reset() {
     let upstream = faulty();
     let service = start_before(&[&upstream], "");
-    for path in ["/short", "/chunk"] {
+    for path in ["/short", "/chunk", "/size"] {
         let mut client = Client::connect(service.address);
         client.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n"));
         let error = client.rest().unwrap_err();
@@ -305,12 +357,13 @@ fn a_request_too_many_is_shed() {
         "/held" => Reply::Silence,
         _ => Reply::Keep(OK.to_owned()),
     });
-    let service = start_before(&[&upstream], "limits.in_flight = 1");
+    let service = start_before(&[&upstream], "name = \"edge\"\nlimits.in_flight = 1");
     let mut held = Client::connect(service.address);
     held.send("GET /held HTTP/1.1\r\nhost: test\r\n\r\n");
     until(|| !upstream.requests().is_empty());
-    let answer = get(service.address, "/");
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    let row = (503, "connection_limit_reached", "overloaded");
+    check_error(&service, "GET / HTTP/1.1\r\nhost: test\r\n\r\n", row);
+    assert_eq!(get(service.address, "/").header("retry-after"), Some("1"));
     drop(held);
 }
 
@@ -357,6 +410,12 @@ fn a_protocol_is_changed_only_when_both_sides_want_it() {
     client.send("hello");
     client.stream.shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!(client.rest().unwrap(), b"hello");
+
+    // Neither side of what was a tunnel is for another request.
+    until(|| upstream.ended() == 1);
+    let old = ask(service.address, format!("GET /no {}\r\n", wish.replace("1.1", "1.0")));
+    assert_eq!((old.status, old.header("upgrade")), (200, None));
+    assert_eq!(upstream.requests().pop().unwrap().header("upgrade"), None);
 
     let several = wish.replace("echo", "other, echo");
     let answer = ask(service.address, format!("GET /echo {several}\r\n"));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use support::{OK, Reply, Service, Upstream, closed_port, get, metric, routed_to, start, until};
 
 const CHECKED: &str = "health_path = \"/healthz\"\nbalance = \"round_robin\"\n";
-const OFTEN: &str = "health = { interval = \"20ms\", timeout = \"200ms\", down = 2, up = 2 }\n";
+const OFTEN: &str = "health = { interval = \"20ms\", timeout = \"1s\", down = 2, up = 2 }\n";
 
 /// An upstream that serves, whatever it says of itself.
 fn with_health(health: impl Fn() -> Reply + Send + Sync + 'static) -> Upstream {

@@ -3,7 +3,10 @@
 
 mod support;
 
-use support::{Client, Upstream, start_before};
+use std::io::ErrorKind;
+use std::net::Shutdown;
+
+use support::{Client, Upstream, metric, start_before, until};
 
 /// How a request is dealt with.
 enum Fate {
@@ -88,11 +91,15 @@ const REQUESTS: &[(&str, &str, Fate)] = &[
     ("a folded line", "GET / HTTP/1.1\r\nhost: a\r\nx-a: a\r\n b\r\n\r\n", Refused),
     ("a space before the colon", "GET / HTTP/1.1\r\nhost: a\r\nx-a : a\r\n\r\n", Refused),
     ("a name that is empty", "GET / HTTP/1.1\r\nhost: a\r\n: a\r\n\r\n", Refused),
+    ("a control byte in a name", "GET / HTTP/1.1\r\nhost: a\r\nx-\u{1}: a\r\n\r\n", Refused),
     ("an 8-bit byte in a name", "GET / HTTP/1.1\r\nhost: a\r\nx-\u{e9}: a\r\n\r\n", Refused),
     ("bare LF", "GET / HTTP/1.1\nhost: a\n\n", Either),
     ("no host", "GET / HTTP/1.1\r\n\r\n", Refused),
     ("two hosts", "GET / HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n", Refused),
     ("a host with userinfo", "GET / HTTP/1.1\r\nhost: u@a\r\n\r\n", Refused),
+    ("a host with a space", "GET / HTTP/1.1\r\nhost: a b\r\n\r\n", Refused),
+    ("a host with half an escape", "GET / HTTP/1.1\r\nhost: a%2\r\n\r\n", Refused),
+    ("a host that is empty", "GET / HTTP/1.1\r\nhost: \r\n\r\n", Refused),
     ("a host with a path", "GET / HTTP/1.1\r\nhost: a/b\r\n\r\n", Refused),
     ("a port that is no number", "GET / HTTP/1.1\r\nhost: a:b\r\n\r\n", Refused),
     ("another host in the target", "GET http://b/ HTTP/1.1\r\nhost: a\r\n\r\n", Refused),
@@ -120,6 +127,21 @@ const REQUESTS: &[(&str, &str, Fate)] = &[
         "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n",
         Refused,
     ),
+    (
+        "chunks that end without their last line",
+        "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n",
+        Refused,
+    ),
+    (
+        "an upgrade with a body",
+        "POST / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\ncontent-length: 5\r\n\r\nhello",
+        Refused,
+    ),
+    (
+        "nine names in connection",
+        "GET / HTTP/1.1\r\nhost: a\r\nconnection: b, c, d, e\r\nconnection: f, g, h, i, j\r\n\r\n",
+        Refused,
+    ),
     ("connection: host", "GET / HTTP/1.1\r\nhost: a\r\nconnection: host\r\n\r\n", Refused),
     (
         "connection: content-length",
@@ -142,10 +164,20 @@ fn none_is_taken_for_another_one() {
         let requests = upstream.requests();
         let new = requests.get(before..).unwrap();
         match fate {
-            Either if status == 200 => assert_eq!(new.len(), 1, "{name}"),
+            Either if status == 200 => {
+                assert_eq!(new.len(), 1, "{name}");
+                let lengths = new.iter().flat_map(|request| &request.headers);
+                let lengths = lengths.filter(|(key, _)| key == "content-length").count();
+                assert!(lengths < 2, "{name}: {new:?}");
+            }
             Either | Refused => {
                 assert!([0, 400, 501, 505].contains(&status), "{name}: {status}");
                 assert!(new.is_empty(), "{name}: {new:?}");
+                let ended = client.rest().map_err(|error| error.kind());
+                assert!(
+                    matches!(ended, Ok(_) | Err(ErrorKind::ConnectionReset)),
+                    "{name}: {ended:?}"
+                );
             }
             Harmless(body) => {
                 assert_eq!(status, 200, "{name}");
@@ -160,4 +192,29 @@ fn none_is_taken_for_another_one() {
             }
         }
     }
+}
+
+/// Bodies that turn out to be none after their head was forwarded, or end before they should.
+const BODIES: &[(&str, &str)] = &[
+    ("transfer-encoding: chunked", "5\r\nhello\r\n10000000000000005\r\n"),
+    ("transfer-encoding: chunked", "5\r\nhello\r\n5\nhello\r\n0\r\n\r\n"),
+    ("transfer-encoding: chunked", "5\r\nhello\r\n5\r\nhello0\r\n\r\n"),
+    ("transfer-encoding: chunked", "5\r\nhello\r\n0\r\n"),
+    ("transfer-encoding: chunked", "5\r\nhel"),
+    ("content-length: 10", "hello"),
+];
+
+#[test]
+fn a_body_that_breaks_off_does_not_look_whole_to_an_upstream() {
+    let upstream = Upstream::ok();
+    let service = start_before(&[&upstream], "");
+    for (field, body) in BODIES {
+        let mut client = Client::connect(service.address);
+        client.send(format!("POST / HTTP/1.1\r\nhost: a\r\n{field}\r\n\r\n{body}"));
+        client.stream.shutdown(Shutdown::Write).unwrap();
+        let status = client.answer().map_or(0, |answer| answer.status);
+        assert!([0, 400].contains(&status), "{body:?}: {status}");
+    }
+    until(|| metric(&service, "connections") == 0 && upstream.ended() == upstream.connections());
+    assert!(upstream.requests().is_empty());
 }

@@ -65,4 +65,19 @@ mod tests {
         tokio::time::advance(Duration::from_hours(1)).await;
         assert_eq!(spend(&budget), 100);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn over_two_hours_of_failures_retries_are_their_share_and_ten_a_second() {
+        let budget = Budget::new(&Retry { share: 0.2, per_second: 10 }, 1.0);
+        let mut retries = 0;
+        // Twenty requests a second, each of which would be tried again.
+        for _ in 0..2 * 3_600 * 20 {
+            budget.deposit();
+            retries += u32::from(budget.withdraw());
+            tokio::time::advance(Duration::from_millis(50)).await;
+        }
+        // Of each second's twenty a fifth, and ten, beside the ten that it began with.
+        let expected = 2 * 3_600 * (4 + 10) + 10;
+        assert!((expected - 2..=expected).contains(&retries), "{retries} of {expected}");
+    }
 }
