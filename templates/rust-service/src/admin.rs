@@ -23,6 +23,7 @@ use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use crate::metrics::Metrics;
+use crate::process::Process;
 use crate::settings::Current;
 use crate::shutdown::Phases;
 use crate::telemetry::Level;
@@ -47,8 +48,11 @@ pub struct Admin {
 
 impl Admin {
     pub fn new(metrics: Metrics, level: Level, current: Arc<Current>, phases: Phases) -> Self {
-        let mut registry = Registry::with_prefix(env!("CARGO_CRATE_NAME"));
-        registry.register_collector(Box::new(metrics));
+        let mut registry = Registry::default();
+        let own = registry.sub_registry_with_prefix(env!("CARGO_CRATE_NAME"));
+        own.register_collector(Box::new(metrics));
+        let process = registry.sub_registry_with_prefix("process");
+        process.register_collector(Box::new(Process::start()));
         Self { registry, level, current, phases }
     }
 

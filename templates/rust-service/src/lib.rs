@@ -22,6 +22,7 @@ pub mod health;
 pub mod listener;
 pub mod metrics;
 pub mod pool;
+pub mod process;
 pub mod runtime;
 pub mod service;
 pub mod settings;

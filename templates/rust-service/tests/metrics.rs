@@ -20,7 +20,9 @@ type Metrics = BTreeMap<String, (String, BTreeSet<String>)>;
 fn documented() -> Metrics {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     let text = std::fs::read_to_string(path).unwrap();
-    let rows = text.lines().filter(|line| line.starts_with(&format!("| `{PREFIX}_")));
+    let begins = [format!("| `{PREFIX}_"), "| `process_".to_owned()];
+    let is_row = |line: &&str| begins.iter().any(|begin| line.starts_with(begin));
+    let rows = text.lines().filter(is_row);
     let cells = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
     cells
         .map(|cells| {
