@@ -240,6 +240,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_full_endpoint_is_passed_over() {
+        for balance in ["p2c_ewma", "least_request", "round_robin"] {
+            let cluster = cluster(2, balance);
+            let _full = Slot::new(Rc::clone(&cluster.endpoints[1]));
+            let other =
+                || cluster.pick(None, 1).is_ok_and(|it| Rc::ptr_eq(&it, &cluster.endpoints[0]));
+            assert!((0..4).all(|_| other()), "{balance}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_full_cluster_has_no_room() {
         let cluster = cluster(1, "p2c_ewma");
         let _only = Slot::new(cluster.pick(None, 1).unwrap());
