@@ -2,15 +2,19 @@ package server
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -249,4 +253,37 @@ func TestHTTP2ClientIsToldToGoWhileDraining(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func TestWhatHandlersUseIsGivenBackBetweenTheLastAnswerAndTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("could not be given back")
+		var server running
+		var order []string
+		server = runServer(t, func(s *Server) {
+			s.Handle(Route{"GET /", func(w http.ResponseWriter, r *http.Request) error {
+				time.Sleep(10 * time.Second)
+				order = append(order, "answer")
+				return ok(w, r)
+			}})
+			s.OnDrained(func(context.Context) error {
+				order = append(order, "first")
+				return broken
+			})
+			s.OnDrained(func(ctx context.Context) error {
+				wantStatus(t, server.admin, "/livez", "200 OK")
+				order = append(order, "second")
+				return ctx.Err()
+			})
+		})
+		go statusOf(server.api, "http://server/")
+		synctest.Wait()
+		server.stop(nil)
+		if err := <-server.done; !errors.Is(err, broken) || errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		if got := strings.Join(order, ", "); got != "answer, first, second" {
+			t.Errorf("in the order %s", got)
+		}
+	})
 }
