@@ -211,3 +211,20 @@ def test_refuses_a_text_that_a_file_would_read_as_its_own(
     bedplate: Questionnaire, question: str, text: str
 ) -> None:
     assert problem(bedplate, "http-api", question, text).startswith("must be one line of 1 to")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "organisation"),
+    [
+        ("example.com", "example"),
+        ("github.com/Acme/team", "acme"),
+        ("git.example.org/a_b.c", "a-b-c"),
+        ("example.com/_", "example"),
+    ],
+)
+def test_who_an_image_belongs_to_is_read_from_the_module_path(
+    bedplate: Questionnaire, prefix: str, organisation: str
+) -> None:
+    values = bedplate.evaluate({"domain": "http-api", "module_prefix": prefix}).values
+    assert values["image_repository"] == f"ghcr.io/{organisation}/telemetry"
+    assert values["code_owners"] == f"@{organisation}/telemetry"
