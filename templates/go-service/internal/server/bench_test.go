@@ -137,7 +137,7 @@ func BenchmarkOverload(b *testing.B) {
 	defer web.Close()
 	peak, _ := overload(b, listener.Addr().String(), places)
 	goodput, refusals := overload(b, listener.Addr().String(), 2*places)
-	ratio, late := float64(goodput)/float64(peak), refusals[len(refusals)*99/100]
+	ratio, late := float64(goodput)/float64(peak), refusals[len(refusals)*99/100].Round(100*time.Microsecond)
 	verdict := map[bool]string{true: "kept", false: "MISSED"}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
 	fmt.Fprint(table, "\ntwice as many requests as can be served\tmeasured\tbudget\t\n")
