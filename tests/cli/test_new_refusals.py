@@ -13,7 +13,7 @@ LONGEST = 40
 ANSWERS = {
     "an unknown domain, with the nearest match": (
         ["--domain", "http-apy"],
-        "--domain http-apy: not one of http-api, http-gateway, sensor-node; did you mean http-api?",
+        "--domain http-apy: not one of http-api, rpc-api, http-gateway, sensor-node; did you mean http-api?",
     ),
     "an unknown key, with the nearest match": (
         ["--domain", "http-api", "--set", "license=MIT"],
@@ -21,7 +21,7 @@ ANSWERS = {
     ),
     "a key that this domain does not ask": (
         ["--domain", "http-gateway", "--set", "module_prefix=example.com"],
-        "--set module_prefix=example.com: not asked with these answers (only for domain http-api)",
+        "--set module_prefix=example.com: not asked with these answers (only for domain http-api, rpc-api)",
     ),
     "a computed key": (
         ["--domain", "http-api", "--set", "template=rust-service"],
@@ -76,8 +76,8 @@ ANSWERS = {
     ),
     "a missing domain, even with --defaults": (
         [],
-        "domain: not answered, and no terminal to ask on; add --domain with one of http-api, http-gateway, "
-        "sensor-node",
+        "domain: not answered, and no terminal to ask on; add --domain with one of http-api, rpc-api, "
+        "http-gateway, sensor-node",
     ),
 }
 

@@ -9,7 +9,12 @@ from bedplate.render import render
 from shell import ROOT
 
 # A gateway passes on what others say, and speaks neither half.
-HALVES = {"http-api": ["http.json"], "http-gateway": [], "sensor-node": ["frames.json"]}
+HALVES = {
+    "http-api": ["http.json"],
+    "rpc-api": ["http.json"],
+    "http-gateway": [],
+    "sensor-node": ["frames.json"],
+}
 
 
 @pytest.mark.parametrize("domain", HALVES)

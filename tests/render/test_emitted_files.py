@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from shell import ROOT, Cli
 
-DOMAINS = ("http-api", "http-gateway", "sensor-node")
+DOMAINS = ("http-api", "rpc-api", "http-gateway", "sensor-node")
 # Answers that, with the defaults, bring in every file of the templates.
 ANSWERS = [
     *((domain, ()) for domain in DOMAINS),
     ("http-api", ("auth=oidc", "database=postgres")),
     ("http-api", ("database=sqlite", "ci=gitlab")),
 ]
+GO = ("http-api", "rpc-api")
 SHARED = {".copier-answers.yml", ".editorconfig", ".gitattributes", "LICENSE", "SECURITY.md", "README.md"}
 # Names at the bounds of what is accepted: shortest, longest, digits, hyphens.
 NAMES = ("a1", "a" * 40, "x9-y8-z7", "a-b-c-d-e-f-g-h")
@@ -107,8 +108,8 @@ def test_mit_names_the_owner(cli: Cli, template_tree: Path) -> None:
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_the_editor_is_told_how_each_language_is_indented(cli: Cli, template_tree: Path, domain: str) -> None:
     text = (emit(cli, "demo", domain, template_tree) / ".editorconfig").read_text()
-    assert ("[{*.go,go.mod}]" in text) == (domain == "http-api")
-    assert ("[*.rs]" in text) == (domain != "http-api")
+    assert ("[{*.go,go.mod}]" in text) == (domain in GO)
+    assert ("[*.rs]" in text) == (domain not in GO)
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -117,7 +118,7 @@ def test_line_ends_are_the_same_on_every_system(cli: Cli, template_tree: Path, d
     project.git("init", "--quiet")
     project.git("add", "--all")
     assert "eol: lf" in project.git("check-attr", "eol", "README.md")
-    lock = "go.sum" if domain == "http-api" else "Cargo.lock"
+    lock = "go.sum" if domain in GO else "Cargo.lock"
     assert "linguist-generated: set" in project.git("check-attr", "linguist-generated", lock)
 
 

@@ -13,7 +13,7 @@ import yaml
 from bedplate.questionnaire import Questionnaire
 from shell import ROOT
 
-DOMAINS = ("http-api", "http-gateway", "sensor-node")
+DOMAINS = ("http-api", "rpc-api", "http-gateway", "sensor-node")
 
 
 @pytest.fixture(scope="module")

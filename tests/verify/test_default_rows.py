@@ -1,4 +1,4 @@
-"""The three default rows, emitted, built, run and booted once: what the report of that has to show."""
+"""The default rows, emitted, built, run and booted once: what the report of that has to show."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ BUDGETS = [
     ("http-api", "image size", 18, "MB"),
     ("http-api", "start to ready", 50, "ms"),
     ("http-api", "drain failures", 0, "requests"),
+    ("rpc-api", "image size", 26, "MB"),
+    ("rpc-api", "start to ready", 50, "ms"),
+    ("rpc-api", "drain failures", 0, "requests"),
     ("http-gateway", "image size", 30, "MB"),
     ("http-gateway", "drain failures", 0, "requests"),
     ("sensor-node", "flash", 3584, "B"),
@@ -61,7 +64,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory, user_environment: dict[st
     return Evidence(finished.returncode, finished.stdout, report, content, user.directories())
 
 
-DOMAINS = ["http-api", "http-gateway", "sensor-node"]
+DOMAINS = ["http-api", "rpc-api", "http-gateway", "sensor-node"]
 
 
 def failures(row: dict[str, Any]) -> list[str]:

@@ -16,7 +16,12 @@ from bedplate.verify.rendering import foreign
 from bedplate.verify.rows import Row, settled
 from shell import ROOT
 
-DOMAINS = {"http-api": "go-service", "http-gateway": "rust-service", "sensor-node": "rust-embedded"}
+DOMAINS = {
+    "http-api": "go-service",
+    "rpc-api": "go-service",
+    "http-gateway": "rust-service",
+    "sensor-node": "rust-embedded",
+}
 MACHINE = "/srv/build-17"
 QUESTIONNAIRE = Questionnaire.load(ROOT)
 
@@ -30,8 +35,10 @@ def emitted(tmp_path_factory: pytest.TempPathFactory, template_tree: Path) -> di
     return trees
 
 
-def failures(project: Path, template: str, expected: frozenset[str], said: str = "") -> dict[str, str]:
-    domain = next(domain for domain, of in DOMAINS.items() if of == template)
+def failures(
+    project: Path, template: str, expected: frozenset[str], said: str = "", domain: str = ""
+) -> dict[str, str]:
+    domain = domain or next(domain for domain, of in DOMAINS.items() if of == template)
     findings = examine(
         replace(
             Tree.read(project, template),
@@ -63,7 +70,7 @@ def test_a_user_may_say_what_no_template_may(emitted: dict[str, Path], tmp_path:
 @pytest.mark.parametrize(("domain", "template"), DOMAINS.items())
 def test_what_is_emitted_keeps_every_invariant(emitted: dict[str, Path], domain: str, template: str) -> None:
     present = frozenset(file.path for file in Tree.read(emitted[domain], template).files)
-    assert failures(emitted[domain], template, present) == {}
+    assert failures(emitted[domain], template, present, domain=domain) == {}
 
 
 def append(name: str, text: str) -> Callable[[Path], object]:
@@ -151,6 +158,7 @@ def test_each_choice_has_words_that_the_others_must_not_leave() -> None:
     for trace in QUESTIONNAIRE.evaluate({"domain": "http-api"}).values["traces"]:
         told.setdefault(trace["question"], set()).update(trace["answers"])
     assert told.pop("template") == set(DOMAINS.values())
+    assert told.pop("domain") == {domain for domain, template in DOMAINS.items() if template == "go-service"}
     asked = [question for question in QUESTIONNAIRE if not question.computed and question.name != "domain"]
     yes = {question.name: {True} for question in asked if question.type == "bool"}
     choices = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import docker
@@ -13,6 +13,7 @@ from docker.models.images import Image
 from bedplate.render import checkout
 from bedplate.verify.budgets import image_megabytes
 from bedplate.verify.findings import Findings
+from bedplate.verify.probe import rpc
 from bedplate.verify.probe.api import expect_refused, expect_unavailable, post, reading, try_api
 from bedplate.verify.probe.auth import Ask, Refusal, try_auth
 from bedplate.verify.probe.database import Database
@@ -43,7 +44,8 @@ _GO_PLACES: Final[Mapping[str, str]] = {
     "version": "internal/server/admin.go and the build arguments of the Dockerfile",
     "log": "internal/telemetry",
     "log level": "internal/server/admin.go",
-    "contract": "internal/reading and internal/server/problem.go",
+    "contract": "internal/reading and internal/server",
+    "discovery": "internal/server/discovery.go",
     "request id": "internal/server/middleware.go",
     "metrics": "internal/server/middleware.go",
     "traces": "internal/telemetry/tracing.go",
@@ -131,7 +133,7 @@ def probe(
             trials.skip("everything else", "the engine runs elsewhere and can't reach an issuer of ours")
             return trials.findings()
         issuer = stack.enter_context(_trusted(platform)) if asks_for_tokens else None
-        profile = PROFILES[kind](inspected, platform.credentials)
+        profile = PROFILES[answers["archetype"]](inspected, platform.credentials)
         if not try_start(trials, platform, inspected.labels, profile.ready_ms):
             trials.skip("everything else", "the service never became ready")
             return trials.findings()
@@ -211,6 +213,24 @@ def _go_contract(trials: Trials, platform: Platform) -> None:
         try_vectors(trials, platform, load(template / "contract" / "http.json"))
 
 
+def _rpc(image: Image, credentials: Headers) -> Profile:
+    """The same service with procedures in place of routes."""
+    store = rpc.post(rpc.ADD, reading(1), credentials)
+    listing = rpc.post(rpc.DEVICES, b"{}", credentials)
+    base = _go(image, credentials)
+    return replace(
+        base,
+        load=(listing, store),
+        slow=SlowRequest(store[:-_LARGE_REST], store[-_LARGE_REST:]),
+        limits=replace(base.limits, samples=(listing, store)),
+        contract=rpc.try_rpc,
+        traced=(Traced("GET", rpc.ASK, f"GET {rpc.DEVICES}"), Traced("GET", "/nothing", "GET")),
+        ask=rpc.ask,
+        refused=rpc.expect_refused,
+        keeping=Keeping(rpc.ADD, rpc.expect_unavailable),
+    )
+
+
 def _rust(image: Image, _: Headers) -> Profile:
     """A gateway; without a route of its own it answers from upstreams that are built in."""
     config = configuration_path(image)
@@ -243,6 +263,7 @@ def _rust_contract(trials: Trials, platform: Platform, config: str) -> None:
 
 
 PROFILES: Final[Mapping[str, Callable[[Image, Headers], Profile]]] = {
-    "go-service": _go,
-    "rust-service": _rust,
+    "http-api": _go,
+    "rpc-api": _rpc,
+    "http-gateway": _rust,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Final
 
@@ -96,10 +97,10 @@ def try_problems(trials: Trials, caller: Caller) -> None:
         expect({"GET", "POST"} <= allowed, f"expected GET and POST in Allow, got {sorted(allowed)}")
 
 
-def try_identity(trials: Trials, caller: Caller) -> None:
-    """X-Request-ID, on good answers and on errors."""
+def try_identity(trials: Trials, caller: Caller, paths: Iterable[str] = ("/v1/devices", "/nothing")) -> None:
+    """X-Request-ID, on the answers to GET of these paths: good ones and errors."""
     with trials.check("request id: a good one is echoed, anything else replaced, on every answer"):
-        for path in ("/v1/devices", "/nothing"):
+        for path in paths:
             good = "a" * 60 + ".-_9"
             answer = caller.request("GET", path, [("X-Request-ID", good)])
             expect_same(f"X-Request-ID of {path}", good, answer.header("x-request-id"))
@@ -139,7 +140,7 @@ def _try_overload(trials: Trials, instance: Instance) -> None:
             lines = [stack.enter_context(Line(caller.address)) for _ in range(IN_FLIGHT)]
             for line in lines:
                 line.send(waiting)
-            _wait_until_active(instance, IN_FLIGHT)
+            wait_until_active(instance, IN_FLIGHT)
             refused = caller.request("GET", "/v1/devices")
             expect_same(f"status of the one above {IN_FLIGHT}", 503, refused.status)
             problem = check_problem(refused)
@@ -153,7 +154,7 @@ def _try_overload(trials: Trials, instance: Instance) -> None:
         expect_same("status afterwards", 200, answer.status)
 
 
-def _wait_until_active(instance: Instance, count: int) -> None:
+def wait_until_active(instance: Instance, count: int) -> None:
     """Wait until that many requests are under way, asking for metrics, which takes none of the places."""
     deadline = time.monotonic() + _ARRIVE_WITHIN
     while (active := total(scrape(instance.admin), ACTIVE)) < count:
