@@ -17,11 +17,11 @@ Base = Callable[..., dict[str, Any]]
 def base(cli: Cli, template_tree: Path) -> Base:
     """The objects of `deploy/base` by their kinds, for some answers."""
 
-    def emit(*answers: str) -> dict[str, Any]:
+    def emit(*answers: str, domain: str = "http-api") -> dict[str, Any]:
         answers = (*answers, "project_name=telemetry")
         settings = [part for answer in answers for part in ("--set", answer)]
         made = cli.bedplate(
-            "new", "it", "--domain", "http-api", "--defaults", "--source", template_tree, *settings
+            "new", "it", "--domain", domain, "--defaults", "--source", template_tree, *settings
         )
         assert made.returncode == 0, made.stderr
         files = (cli.directory / "it/deploy/base").glob("*.yaml")
@@ -134,3 +134,11 @@ def test_metrics_and_profiles_are_for_monitoring_alone(base: Base) -> None:
     admin = [rule for rule in ingress if {"port": "admin"} in rule["ports"]]
     monitoring = {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
     assert [rule["from"] for rule in admin] == [[{"namespaceSelector": monitoring}]]
+
+
+@pytest.mark.parametrize(("domain", "protocol"), [("http-api", None), ("rpc-api", "kubernetes.io/h2c")])
+def test_proxies_are_told_where_http_2_has_to_be_spoken(
+    base: Base, domain: str, protocol: str | None
+) -> None:
+    port = base(domain=domain)["Service"]["spec"]["ports"][0]
+    assert port.get("appProtocol") == protocol
