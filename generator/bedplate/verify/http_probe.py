@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -121,24 +121,37 @@ def probe(
     Raises:
         docker.errors.DockerException: when the engine does not do what it is asked.
     """
-    inspected = client.images.get(image)
     trials = Trials(_PLACES[kind])
-    ports, drain = Ports(**answers["ports"]), answers["drain"]
-    times = Times(drain["delay_seconds"], drain["timeout_seconds"], drain["grace_period_seconds"])
+    ports = Ports(**answers["ports"])
     try_image(trials, client, image, _expected(answers, ports), run_id)
-    with ExitStack() as stack:
-        platform = stack.enter_context(Platform(client, image, run_id, ports))
-        asks_for_tokens = answers.get("auth", "none") != "none"
-        if asks_for_tokens and not platform.direct:
+    with Platform(client, image, run_id, ports) as platform:
+        if answers.get("auth", "none") == "none":
+            _try_service(trials, platform, answers, tester, database)
+        elif platform.direct:
+            with _trusted(platform) as issuer:
+                _try_service(trials, platform, answers, tester, database, issuer)
+        else:
             trials.skip("everything else", "the engine runs elsewhere and can't reach an issuer of ours")
-            return trials.findings()
-        issuer = stack.enter_context(_trusted(platform)) if asks_for_tokens else None
-        profile = PROFILES[answers["archetype"]](inspected, platform.credentials)
-        if not try_start(trials, platform, inspected.labels, profile.ready_ms):
-            trials.skip("everything else", "the service never became ready")
-            return trials.findings()
-        try_bad_configuration(trials, platform, profile.named, **profile.wrong)
-        store = stack.enter_context(Database(platform, database)) if database else None
+    return trials.findings()
+
+
+def _try_service(
+    trials: Trials,
+    platform: Platform,
+    answers: Mapping[str, Any],
+    tester: str | None,
+    database: str | None,
+    issuer: Issuer | None = None,
+) -> None:
+    inspected = platform.client.images.get(platform.image)
+    profile = PROFILES[answers["archetype"]](inspected, platform.credentials)
+    drain = answers["drain"]
+    times = Times(drain["delay_seconds"], drain["timeout_seconds"], drain["grace_period_seconds"])
+    if not try_start(trials, platform, inspected.labels, profile.ready_ms):
+        trials.skip("everything else", "the service never became ready")
+        return
+    try_bad_configuration(trials, platform, profile.named, **profile.wrong)
+    with Database(platform, database) if database else nullcontext() as store:
         if store:
             try_database(trials, platform, store)
             platform.empty = store.empty
@@ -156,7 +169,6 @@ def probe(
             try_outage(trials, platform, store, profile.keeping)
         if issuer and profile.ask and profile.refused:  # the last, since it rotates the keys
             try_auth(trials, platform, issuer, profile.ask, profile.refused)
-    return trials.findings()
 
 
 def _expected(answers: Mapping[str, Any], ports: Ports) -> Expected:
