@@ -39,10 +39,7 @@ def proofs(tmp_path: Path) -> Proofs:
 
 
 def changed(level: int, findings: Findings) -> tuple[LevelResult, ...]:
-    return tuple(
-        replace(result, findings=findings) if number == level else result
-        for number, result in enumerate(GREEN)
-    )
+    return (*GREEN[:level], replace(GREEN[level], findings=findings), *GREEN[level + 1 :])
 
 
 def test_what_was_proved_is_found_again_with_the_run_that_did(proofs: Proofs) -> None:
