@@ -110,5 +110,10 @@ def _remedy(name: str, values: Mapping[str, Any], questionnaire: Questionnaire) 
     allowed = [str(choice.value) for choice in questionnaire.choices(question, values) if not choice.refused]
     if name == "domain":
         return f"add --domain with one of {', '.join(allowed)}"
+    if question.type == "bool":
+        allowed = ["true", "false"]
     remedy = f"add --set {name}=" + ("|".join(allowed) if allowed else "…")
-    return f"{remedy}, or --defaults for {values[name]!r}" if name in values else remedy
+    if name not in values:
+        return remedy
+    default = values[name]
+    return f"{remedy}, or --defaults for {str(default).lower() if question.type == 'bool' else repr(default)}"

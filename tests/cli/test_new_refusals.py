@@ -114,6 +114,11 @@ def test_lists_every_missing_answer_when_there_is_no_terminal(cli: Cli) -> None:
         "'A JSON service over net/http that stores and serves readings.'",
         f"bedplate: licence: {head} licence=Apache-2.0|MIT, or --defaults for 'Apache-2.0'",
         f"bedplate: module_prefix: {head} module_prefix=…, or --defaults for 'example.com'",
+        f"bedplate: database: {head} database=memory|postgres|sqlite, or --defaults for 'memory'",
+        f"bedplate: auth: {head} auth=none|oidc, or --defaults for 'none'",
+        f"bedplate: tracing: {head} tracing=true|false, or --defaults for true",
+        f"bedplate: deploy: {head} deploy=kustomize|none, or --defaults for 'kustomize'",
+        f"bedplate: ci: {head} ci=github|gitlab|none, or --defaults for 'github'",
     ]
     assert everything_in(cli.directory) == set()
 
