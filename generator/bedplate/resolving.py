@@ -118,7 +118,7 @@ class Resolver:
     ) -> dict[str, str]:
         self.announce(f"resolving {key}")
         tool = TOOLS[str(values["template"])]
-        directory = self.run.directory / "locks" / key
+        directory = self.run.directory / "locks" / key.replace(",", "-")  # a comma ends an option of buildx
         project = directory / str(values["project_name"])
         render(answers, project, source=template)
         for name in _IN_THE_WAY:

@@ -122,6 +122,8 @@ def test_refuses_to_upgrade_and_only_check(checkout: Cli) -> None:
     )
 
 
+# Minutes; that the lock files of a row fit is also asked by its own `make lint`, wherever it is built.
+@pytest.mark.slow
 @pytest.mark.engine
 @pytest.mark.xdist_group("engine")
 def test_the_lock_files_of_this_repository_are_up_to_date(user_environment: dict[str, str]) -> None:
