@@ -49,7 +49,8 @@ def test_copies_and_updates_from_a_bundle(user: User, template_repository: Cli) 
 def test_what_is_computed_is_not_recorded(user: User, template_repository: Cli) -> None:
     project = copy(user, template_repository.directory)
     assert {name for name in answers(project) if not name.startswith("_")} == {
-        *("domain", "project_name", "description", "owner", "licence", "module_prefix")
+        *("domain", "project_name", "description", "owner", "licence", "module_prefix"),
+        *("database", "auth", "tracing", "deploy", "ci"),
     }
 
 
