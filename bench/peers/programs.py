@@ -58,7 +58,8 @@ def build(name: str, modules: list[str], project: Path, place: Path) -> Program:
 
 def strip(tree: Path, name: str) -> None:
     """Leave the readings and their store of an emitted project, and put a contender's program in."""
-    shutil.rmtree(tree / "cmd")
+    for directory in [path for path in tree.iterdir() if path.is_dir() and path.name != "internal"]:
+        shutil.rmtree(directory)
     shutil.copytree(PEERS / name, tree / "cmd" / name)
     for package in (tree / "internal").iterdir():
         if package.name != "reading":
