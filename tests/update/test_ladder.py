@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -73,10 +74,19 @@ def failures(climb: Climb) -> dict[str, str]:
     return {check.name: check.detail for check in checks if check.status is not Status.PASSED}
 
 
+def domains_of(commit: str) -> set[str]:
+    """What could be built as of a commit."""
+    command = ("git", "-C", str(ROOT), "show", f"{commit}:questions/domains.yml")
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return set(yaml.safe_load(shown)["domains"]["default"])
+
+
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_a_project_of_each_rung_is_updated_with_its_users_work(run: Run, domain: str) -> None:
     climbed = climbs(run, ROOT, domain)
-    assert [climb.rung.commit for climb in climbed] == [rung["commit"] for rung in RUNGS]
+    assert [climb.rung.commit for climb in climbed] == [
+        rung["commit"] for rung in RUNGS if domain in domains_of(rung["commit"])
+    ]
     for climb in climbed:
         assert failures(climb) == {}
         assert (climb.project / "LICENSE").read_text().startswith("MIT License")
