@@ -177,7 +177,7 @@ def test_every_image_that_templates_name_has_a_recipe() -> None:
     [
         ("ci/bases/rust/rustup", ("set -eu", "set -e -u"), {"rust"}),
         ("ci/bases/distroless/nsswitch.conf", ("files dns", "dns files"), {"static", "cc"}),
-        ("ci/bases/debian/import.sh", ("bookworm", "trixie"), {"golang", "rust", "static", "cc"}),
+        ("ci/bases/debian/import.sh", ("bookworm", "trixie"), {"golang", "rust", "static", "cc", "postgres"}),
         ("questions/versions.yml", ('sdk: "1.26.', 'sdk: "1.26.9'), {"golang"}),
         ("questions/boards.yml", ("target: thumbv7m-none-eabi", "target: thumbv6m-none-eabi"), {"rust"}),
     ],

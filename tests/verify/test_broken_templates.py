@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from bedplate.questionnaire import Questionnaire
-from bedplate.verify.rows import Row, default_rows, settled
+from bedplate.verify.rows import Row, select, settled
 from bedplate.verify.snapshot import Snapshot
 from verify_user import User
 
@@ -75,5 +75,5 @@ def test_a_template_file_that_no_row_emits_is_told(tmp_path: Path, template_tree
     (origin / SERVICE / "{% if domain == 'none' %}extra.txt{% endif %}").write_text("a\n")
     snapshot = Snapshot.take(origin, tmp_path)
     questionnaire = Questionnaire.load(origin)
-    rows = [settled(questionnaire, row) for row in default_rows(questionnaire)]
+    rows = [settled(questionnaire, row) for row in select(questionnaire, "pairwise")]
     assert list(snapshot.unused(rows)) == [f"{SERVICE}/{{% if domain == 'none' %}}extra.txt{{% endif %}}"]

@@ -155,7 +155,9 @@ def test_every_choice_and_both_ends_of_every_text_are_in_some_row(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_row_of_every_set_can_stand(bedplate: Questionnaire, kind: str) -> None:
-    for row in select(bedplate, kind):
+    # All rows of a Go service are more than the set may have.
+    domains = ("http-gateway", "sensor-node") if kind == "all" else ()
+    for row in select(bedplate, kind, domains):
         settled(bedplate, row)
 
 

@@ -15,7 +15,7 @@ from verify_user import User
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
 
-SECONDS = float(os.environ.get("BEDPLATE_PAIRWISE_SECONDS", "240"))
+SECONDS = float(os.environ.get("BEDPLATE_PAIRWISE_SECONDS", "180"))
 """After which no further row is built here; `make verify` builds and runs them all."""
 
 

@@ -33,7 +33,7 @@ from bedplate.verify.obstacles import ENGINE_LOST, Obstacles
 from bedplate.verify.processes import Cancelled
 from bedplate.verify.proofs import Claim
 from bedplate.verify.rendering import Emission, batches, emit
-from bedplate.verify.rows import Row, default_rows, settled
+from bedplate.verify.rows import Row, default_rows, select, settled
 from bedplate.verify.run import Docker, Run
 from bedplate.verify.settings import Settings
 from bedplate.verify.snapshot import Snapshot, copy_project
@@ -156,7 +156,10 @@ class Verification:
         return self._observer.so_far(upto)
 
     def across(self, rows: Iterable[Row]) -> Findings:
-        """What holds over rows together: when they cover every domain, no file of a template is unused."""
+        """What holds over rows together: when they cover every domain, no file of a template is unused.
+
+        A file is used when one of the pairwise rows emits it, whichever rows are verified.
+        """
         name = "no unused template file"
         questionnaire = self.snapshot.questionnaire
         chosen = tuple(rows)
@@ -165,7 +168,8 @@ class Verification:
             reason = f"needs rows of {', '.join(sorted(missing))}"
             return Findings((Check(name, Status.SKIPPED, reason),))
         try:
-            unused = list(self.snapshot.unused([settled(questionnaire, row) for row in chosen]))
+            pairs = select(questionnaire, "pairwise")
+            unused = list(self.snapshot.unused([settled(questionnaire, row) for row in (*chosen, *pairs)]))
         except TemplateError as error:  # one of the rows says which path it is
             return Findings((Check(name, Status.FAILED, f"a path can't be rendered: {error}"),))
         return Findings((verdict(name, unused),))
