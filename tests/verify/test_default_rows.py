@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
 
 LEVELS = ["render", "static", "build", "run"]
 BUDGETS = [
-    ("http-api", "image size", 18, "MB"),
+    ("http-api", "image size", 26, "MB"),
     ("http-api", "start to ready", 50, "ms"),
     ("http-api", "drain failures", 0, "requests"),
     ("rpc-api", "image size", 26, "MB"),
