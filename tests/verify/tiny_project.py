@@ -15,6 +15,7 @@ _commit: "1"
 _src_path: /srv/bedplate
 domain: http-api
 project_name: tiny
+tracing: false
 """
 DOCKERFILE = f"""\
 FROM {BUILDER} AS lint
