@@ -2,8 +2,6 @@ package postgres
 
 import (
 	"context"
-	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -20,17 +18,6 @@ const (
 	lockPollSeconds = 1
 	lockPolls       = 300
 )
-
-// ErrBehind says that the schema lacks migrations of this program.
-var ErrBehind = errors.New("the schema of the database is behind: run migrate up")
-
-//go:embed migrations/*.sql
-var embedded embed.FS
-
-func migrations() fs.FS {
-	files, _ := fs.Sub(embedded, "migrations") // there is such a directory
-	return files
-}
 
 // Migrate connects to the database and changes its schema: "up" applies every migration that is
 // missing, "down" takes the last one back, "status" logs which there are. A migration is applied as a
@@ -64,32 +51,11 @@ func migrate(ctx context.Context, rawURL, direction string, files fs.FS, logger 
 	return nil
 }
 
-func run(ctx context.Context, provider *goose.Provider, direction string, logger *slog.Logger) error {
-	switch direction {
-	case "up":
-		_, err := provider.Up(ctx)
-		return err
-	case "down":
-		_, err := provider.Down(ctx)
-		return err
-	}
-	migrations, err := provider.Status(ctx)
-	for _, m := range migrations {
-		logger.LogAttrs(ctx, slog.LevelInfo, "migration",
-			slog.String("source", m.Source.Path), slog.String("state", string(m.State)))
-	}
-	return err
-}
-
 // CheckSchema returns ErrBehind when a migration of this program was not applied. That there are more,
 // of a later program, is as it must be while instances are replaced one by one.
 func CheckSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	const undefinedTable = "42P01"
-	names, err := fs.Glob(migrations(), "*.sql")
-	if err != nil {
-		return err
-	}
-	newest, err := goose.NumericComponent(names[len(names)-1])
+	newest, err := newestMigration()
 	if err != nil {
 		return err
 	}

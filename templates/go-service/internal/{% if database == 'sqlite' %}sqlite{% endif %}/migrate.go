@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,17 +10,6 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
 )
-
-// ErrBehind says that the schema lacks migrations of this program.
-var ErrBehind = errors.New("the schema of the database is behind: run migrate up")
-
-//go:embed migrations/*.sql
-var embedded embed.FS
-
-func migrations() fs.FS {
-	files, _ := fs.Sub(embedded, "migrations") // there is such a directory
-	return files
-}
 
 // Migrate changes the schema of a file: "up" applies every migration that is missing, "down" takes the
 // last one back, "status" logs which there are. A migration is applied as a whole or not at all.
@@ -46,30 +34,9 @@ func migrate(ctx context.Context, rawURL, direction string, files fs.FS, logger 
 	return nil
 }
 
-func run(ctx context.Context, provider *goose.Provider, direction string, logger *slog.Logger) error {
-	switch direction {
-	case "up":
-		_, err := provider.Up(ctx)
-		return err
-	case "down":
-		_, err := provider.Down(ctx)
-		return err
-	}
-	migrations, err := provider.Status(ctx)
-	for _, m := range migrations {
-		logger.LogAttrs(ctx, slog.LevelInfo, "migration",
-			slog.String("source", m.Source.Path), slog.String("state", string(m.State)))
-	}
-	return err
-}
-
 // CheckSchema returns ErrBehind when a migration of this program was not applied.
 func CheckSchema(ctx context.Context, db *Database) error {
-	names, err := fs.Glob(migrations(), "*.sql")
-	if err != nil {
-		return err
-	}
-	newest, err := goose.NumericComponent(names[len(names)-1])
+	newest, err := newestMigration()
 	if err != nil {
 		return err
 	}
