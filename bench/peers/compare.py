@@ -53,14 +53,9 @@ def prepared(wanted: dict[str, Any], place: Path) -> tuple[list[Program], Path]:
     """Emit a project, and build all contenders and what puts load on them."""
     project = place / "emitted"
     bedplate = (sys.executable, "-m", "bedplate", "new", str(project), "--domain", "http-api", "--defaults")
-    answers = (
-        "--set",
-        f"project_name={OURS}",
-        "--set",
-        "module_prefix=example.com",
-        "--set",
-        "tracing=false",
-    )
+    answers = [
+        f"--set={one}" for one in (f"project_name={OURS}", "module_prefix=example.com", "tracing=false")
+    ]
     subprocess.run([*bedplate, *answers], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["go", "install", str(wanted["load"])], check=True, env=os.environ | {"GOBIN": str(place)})
     programs = [build(OURS, ["prometheus/client_golang"], project, place)]

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from bedplate.errors import BadInput, shown
-from bedplate.questionnaire import Evaluation, Questionnaire
+from bedplate.questionnaire import Evaluation, Questionnaire, written
 
 
 @dataclass(frozen=True)
@@ -116,4 +116,4 @@ def _remedy(name: str, values: Mapping[str, Any], questionnaire: Questionnaire) 
     if name not in values:
         return remedy
     default = values[name]
-    return f"{remedy}, or --defaults for {str(default).lower() if question.type == 'bool' else repr(default)}"
+    return f"{remedy}, or --defaults for {repr(default) if isinstance(default, str) else written(default)}"

@@ -71,7 +71,7 @@ def _emitted(
 ) -> list[str]:
     """The path of a file with the answers as they are, and with each other one to the question; if any."""
     template, values = questionnaire.template(path), evaluation.values
-    others = (choice.value for choice in questionnaire.choices(question, values))
+    others = questionnaire.offered(question, values)
     answers = (values, *({**values, question.name: other} for other in others))
     paths = (template.render(given) for given in answers)
     return [emitted for emitted in paths if all(emitted.split("/"))]

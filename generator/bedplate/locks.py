@@ -76,9 +76,7 @@ def _combinations(
 
 
 def _choices(questionnaire: Questionnaire, question: Question, values: Mapping[str, Any]) -> list[object]:
-    if question.type == "bool":
-        return [False, True]
-    listed = [choice.value for choice in questionnaire.choices(question, values)]
+    listed = questionnaire.offered(question, values)
     if not listed or question.multiselect:
         raise BadInput(f"{KEY} hangs on {question.name}, whose answers can't be listed one by one")
     return listed

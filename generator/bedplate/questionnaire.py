@@ -131,6 +131,11 @@ class Questionnaire:
 
         return choices(self, question, values)
 
+    def offered(self, question: Question, values: Mapping[str, Any]) -> list[object]:
+        """Every answer that is on offer: false and true, or what `choices` has; none for free text."""
+        choices = self.choices(question, values)
+        return [False, True] if question.type == "bool" and not choices else [one.value for one in choices]
+
     @cached_property
     def environment(self) -> SandboxedEnvironment:
         """Jinja as copier sets it up for this template."""
@@ -191,6 +196,13 @@ def _question(name: str, entry: object) -> Question:
         validator=details.get("validator", ""),
         when=details.get("when", True),
     )
+
+
+def written(value: object) -> str:
+    """An answer as it is written after `-d name=`."""
+    if isinstance(value, str):
+        return value
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

@@ -14,14 +14,14 @@ from typing import Any
 
 from bedplate.errors import BadInput
 from bedplate.project import Project
-from bedplate.questionnaire import Questionnaire
+from bedplate.questionnaire import Questionnaire, written
 from bedplate.verify.engine import Subject
 from bedplate.verify.findings import Check, Findings, Status
 from bedplate.verify.invariants import FOR_ANY_PROJECT, Tree, hold, verdict
 from bedplate.verify.ladder import Ladder, Rung, Work
 from bedplate.verify.processes import Ended
 from bedplate.verify.rendering import contents, run_python
-from bedplate.verify.rows import Row, settled, written
+from bedplate.verify.rows import Row, settled
 from bedplate.verify.run import Run
 from bedplate.verify.snapshot import git
 

@@ -14,7 +14,6 @@ from bedplate.errors import BadInput
 from bedplate.render import checkout
 from bedplate.verify import bases
 from bedplate.verify.bases import Base
-from bedplate.verify.budgets import image_megabytes
 from bedplate.verify.dockerfile import named_images
 from bedplate.verify.engine import Engine, Name, Subject, log_of, stepped
 from bedplate.verify.findings import Check, Figure, Findings, Status
@@ -115,7 +114,7 @@ class Container(Engine):
         if check.status is not Status.PASSED or not subject.serves:
             return Findings((check,))
         size = self.docker.api.images.get(self._tag(subject)).attrs["Size"] / 1e6
-        budget = image_megabytes(subject.answers)
+        budget = float(subject.answers["image_megabytes"])
         return Findings((check,), (Figure("image size", round(size, 1), "MB", budget),))
 
     def _smoke(self, subject: Subject) -> Findings:

@@ -134,14 +134,12 @@ class _Table:
         context, evaluation = asked[0]
         choices: list[object] = []
         for _, settled in asked:
-            offered = [choice.value for choice in self.questionnaire.choices(self.question, settled.values)]
+            offered = self.questionnaire.offered(self.question, settled.values)
             choices += [choice for choice in offered if choice not in choices]
         if choices and self.question.multiselect:
             return [[], *([choice] for choice in choices), *([choices] if len(choices) > 1 else [])]
         if choices:
             return choices
-        if self.question.type == "bool":
-            return [False, True]
         rule = evaluation.values.get("rules", {}).get(self.question.name, {})
         ends = boundaries(rule, lambda value: self._stands(context, evaluation, value))
         return [Unanswered.DEFAULT, *ends]

@@ -11,7 +11,6 @@ import docker
 from docker.models.images import Image
 
 from bedplate.render import checkout
-from bedplate.verify.budgets import image_megabytes
 from bedplate.verify.findings import Findings
 from bedplate.verify.probe import rpc
 from bedplate.verify.probe.api import expect_refused, expect_unavailable, post, reading, try_api
@@ -173,7 +172,7 @@ def _try_service(
 
 def _expected(answers: Mapping[str, Any], ports: Ports) -> Expected:
     listening = frozenset({ports.http, ports.admin})
-    return Expected(answers["project_name"], answers["licence"], listening, image_megabytes(answers))
+    return Expected(answers["project_name"], answers["licence"], listening, float(answers["image_megabytes"]))
 
 
 @contextmanager

@@ -17,10 +17,8 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final
 
-import yaml
-
 from bedplate.errors import BadInput
-from bedplate.questionnaire import Questionnaire, nearest
+from bedplate.questionnaire import Questionnaire, nearest, written
 from bedplate.verify.covering import covering, each
 from bedplate.verify.factors import Assignment, Factor, factors_of, given, walk
 
@@ -67,13 +65,6 @@ class Row:
         """The command with which plain copier emits the row from the working tree at `source`."""
         answers = (f"-d {shlex.quote(f'{name}={written(value)}')}" for name, value in self.data.items())
         return f"copier copy --defaults --vcs-ref HEAD {' '.join(answers)} {shlex.quote(source)} DEST"
-
-
-def written(value: object) -> str:
-    """An answer as it is written after `-d name=`."""
-    if isinstance(value, str):
-        return value
-    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
 
 
 def default_rows(questionnaire: Questionnaire) -> tuple[Row, ...]:

@@ -113,7 +113,7 @@ class Verification:
         if upto is Level.UPDATE:
             self.ladder  # noqa: B018 (likewise)
         first = tuple({row.domain: row for row in reversed(rows)}.values())  # of each domain
-        jobs = jobs_within(self.engine.memory(), self.settings.jobs)
+        jobs = self._jobs()
         emitting = in_threads(self.run, jobs, batches(rows, jobs), lambda batch: self._emit(batch, first))
         emitted = [pair for pairs in emitting for pair in pairs]
         subjects = [_subject(emission) for emission, rendered in emitted if rendered.findings.passed]
@@ -168,11 +168,16 @@ class Verification:
             reason = f"needs rows of {', '.join(sorted(missing))}"
             return Findings((Check(name, Status.SKIPPED, reason),))
         try:
-            pairs = select(questionnaire, "pairwise")
-            unused = list(self.snapshot.unused([settled(questionnaire, row) for row in (*chosen, *pairs)]))
+            emitting = {row.digest: row for row in (*chosen, *select(questionnaire, "pairwise"))}.values()
+            unused = list(self.snapshot.unused([settled(questionnaire, row) for row in emitting]))
         except TemplateError as error:  # one of the rows says which path it is
             return Findings((Check(name, Status.FAILED, f"a path can't be rendered: {error}"),))
         return Findings((verdict(name, unused),))
+
+    def _jobs(self) -> int:
+        """As many as were asked for, and no more than the engine's machine has memory for."""
+        asked = self.settings.jobs
+        return asked if asked == 1 else jobs_within(self.engine.memory(), asked)
 
     def _emit(self, rows: Sequence[Row], updated: Iterable[Row]) -> list[tuple[Emission, LevelResult]]:
         """Emit a batch of rows, and update those of them that are to be updated."""
