@@ -3,7 +3,9 @@ package peer
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"time"
 
 	"example.com/telemetry/internal/reading"
@@ -49,4 +51,25 @@ func (s Service) Add(ctx context.Context, in Batch) (Stored, error) {
 	}
 	accepted, err := s.Insert(ctx, batch)
 	return Stored{accepted, len(batch) - accepted}, err
+}
+
+// AddReadings is Add for contenders whose handlers are those of net/http.
+func (s Service) AddReadings(w http.ResponseWriter, r *http.Request) {
+	var batch Batch
+	if err := json.NewDecoder(r.Body).Decode(&batch); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	stored, err := s.Add(r.Context(), batch)
+	Answer(w, stored, err, http.StatusUnprocessableEntity)
+}
+
+// Answer writes a value, or an error with a status.
+func Answer(w http.ResponseWriter, value any, err error, status int) {
+	if err != nil {
+		http.Error(w, err.Error(), status)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(value)
 }
