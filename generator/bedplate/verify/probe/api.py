@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from bedplate.verify.probe.metrics import scrape, total
 from bedplate.verify.probe.platform import Instance
 from bedplate.verify.probe.trial import Trials, expect, expect_same
 from bedplate.verify.probe.vectors import check_problem
-from bedplate.verify.probe.wire import Answer, Caller, Headers, Line, render
+from bedplate.verify.probe.wire import JSON, Answer, Caller, Headers, Line, render
 
 BODY_LIMIT: Final = 1 << 20
 IN_FLIGHT: Final = 512
 DURATIONS: Final = "http_server_request_duration_seconds_count"
 ACTIVE: Final = "http_server_active_requests"
 _ARRIVE_WITHIN: Final = 10.0
-_JSON: Final = ("Content-Type", "application/json")
 _IDENTITY: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -38,7 +37,7 @@ def reading(sequence: int) -> bytes:
 
 def post(body: bytes, always: Headers = ()) -> bytes:
     """The bytes of a request that stores readings; `always` are headers that each request has."""
-    return render("POST", "/v1/readings", [*always, _JSON], body)
+    return render("POST", "/v1/readings", [*always, JSON], body)
 
 
 def try_api(trials: Trials, instance: Instance) -> None:
@@ -47,10 +46,14 @@ def try_api(trials: Trials, instance: Instance) -> None:
     try_identity(trials, instance.caller)
     _try_metrics(trials, instance)
     _try_overload(trials, instance)
+    try_apart(trials, instance.caller)
+
+
+def try_apart(trials: Trials, caller: Caller) -> None:
+    """The paths of the admin listener, over the port of the API."""
     with trials.check("admin: not to be reached over the port of the API"):
         for path in ("/livez", "/readyz", "/metrics", "/version", "/log-level", "/debug/pprof/"):
-            answer = instance.caller.request("GET", path)
-            expect_same(f"status of {path}", 404, answer.status)
+            expect_same(f"status of {path}", 404, caller.request("GET", path).status)
 
 
 def expect_unavailable(answer: Answer) -> None:
@@ -67,6 +70,11 @@ def expect_refused(answer: Answer, status: int) -> None:
     expect_same("status", status, answer.status)
     code = {401: "unauthorized", 403: "forbidden"}[status]
     expect_same("code", code, check_problem(answer)["code"])
+    expect_challenge(answer)
+
+
+def expect_challenge(answer: Answer) -> None:
+    """Raise `Unmet` unless an answer asks for a bearer token."""
     challenge = answer.header("www-authenticate") or ""
     expect(challenge.startswith("Bearer"), f"expected Bearer in WWW-Authenticate, got {challenge!r}")
 
@@ -86,7 +94,7 @@ def try_problems(trials: Trials, caller: Caller) -> None:
             "a body over the limit": (
                 413,
                 "body_too_large",
-                caller.request("POST", "/v1/readings", [_JSON], large),
+                caller.request("POST", "/v1/readings", [JSON], large),
             ),
         }
         for name, (status, code, answer) in cases.items():
@@ -135,26 +143,32 @@ def _try_metrics(trials: Trials, instance: Instance) -> None:
 def _try_overload(trials: Trials, instance: Instance) -> None:
     caller = instance.caller
     with trials.check(f"overload: above {IN_FLIGHT} requests at once 503 is answered, then it recovers"):
-        waiting = post(reading(1), caller.always)[:-1]
-        with ExitStack() as stack:
-            lines = [stack.enter_context(Line(caller.address)) for _ in range(IN_FLIGHT)]
-            for line in lines:
-                line.send(waiting)
-            wait_until_active(instance, IN_FLIGHT)
+        with occupied(instance, post(reading(1), caller.always)):
             refused = caller.request("GET", "/v1/devices")
             expect_same(f"status of the one above {IN_FLIGHT}", 503, refused.status)
             problem = check_problem(refused)
             expect_same("its code", "overloaded", problem["code"])
             expect_same("its Retry-After", "1", refused.header("retry-after"))
-            for line in lines:
-                line.send(b"}")
-            statuses = {line.answer("POST").status for line in lines}
-            expect_same("statuses of those under way", {200}, statuses)
         answer = caller.request("GET", "/v1/devices")
         expect_same("status afterwards", 200, answer.status)
 
 
-def wait_until_active(instance: Instance, count: int) -> None:
+@contextmanager
+def occupied(instance: Instance, request: bytes) -> Iterator[None]:
+    """All places taken by requests without their last byte, which get it at the end and are answered 200."""
+    with ExitStack() as stack:
+        lines = [stack.enter_context(Line(instance.caller.address)) for _ in range(IN_FLIGHT)]
+        for line in lines:
+            line.send(request[:-1])
+        _wait_until_active(instance, IN_FLIGHT)
+        yield
+        for line in lines:
+            line.send(request[-1:])
+        statuses = {line.answer("POST").status for line in lines}
+        expect_same("statuses of those under way", {200}, statuses)
+
+
+def _wait_until_active(instance: Instance, count: int) -> None:
     """Wait until that many requests are under way, asking for metrics, which takes none of the places."""
     deadline = time.monotonic() + _ARRIVE_WITHIN
     while (active := total(scrape(instance.admin), ACTIVE)) < count:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Final, Self
+
+from bedplate.verify.probe.web import Handler, Web, url_of
 
 PATH: Final = "/v1/traces"
 # Numbers of fields in opentelemetry/proto/{collector/trace,trace,resource,common}/v1.
@@ -32,15 +32,15 @@ class Span:
     attributes: dict[str, str]
 
 
-class Collector:
+class Collector(Web):
     """A collector on an address of this machine, for the time of its with block."""
 
     def __init__(self, host: str) -> None:
         self.spans: list[Span] = []
         collector = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
+        class Taking(Handler):
+            def do_POST(self) -> None:  # noqa: N802 (as http.server calls it)
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.path == PATH:
                     collector.spans += spans(body)
@@ -48,26 +48,7 @@ class Collector:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer((host, 0), Handler)
-
-    @property
-    def url(self) -> str:
-        """The base URL, as OTEL_EXPORTER_OTLP_ENDPOINT wants it."""
-        host, port = self._server.socket.getsockname()
-        return f"http://{host}:{port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Taking, host)
 
 
 class SilentCollector:
@@ -79,8 +60,7 @@ class SilentCollector:
     @property
     def url(self) -> str:
         """The base URL, as OTEL_EXPORTER_OTLP_ENDPOINT wants it."""
-        host, port = self._listener.getsockname()
-        return f"http://{host}:{port}"
+        return url_of(self._listener)
 
     def __enter__(self) -> Self:
         return self

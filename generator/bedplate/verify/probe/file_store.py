@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bedplate.verify.probe.outage import DEVICES, JSON, Device, Keeping, sending, steady
+from bedplate.verify.probe.outage import DEVICES, Device, Keeping, sending, steady
 from bedplate.verify.probe.platform import Platform
 from bedplate.verify.probe.trial import Trials, expect, expect_same
+from bedplate.verify.probe.wire import JSON
 
 _DIRECTORY: Final = "/home/nonroot"
 """Of the user that the image runs as; a new volume there belongs to that user."""

@@ -3,69 +3,47 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from bedplate.verify.probe.rsa import Key
-from bedplate.verify.probe.wire import Headers
+from bedplate.verify.probe.web import Handler, Web
+from bedplate.verify.probe.wire import JSON, Headers
 
 AUDIENCE: Final = "probe"
 SCOPE: Final = "readings"
 _HOUR: Final = 3600
 
 
-class Issuer:
+class Issuer(Web):
     """An issuer on an address of this machine, for the time of its with block."""
 
     def __init__(self, host: str, port: int = 0) -> None:
         self.key = Key.make("first")
         issuer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+        class Publishing(Handler):
+            def do_GET(self) -> None:  # noqa: N802 (as http.server calls it)
                 documents = {
                     "/.well-known/openid-configuration": issuer.discovery,
                     "/keys": {"keys": [issuer.key.public]},
                 }
                 body = json.dumps(documents.get(self.path, {})).encode()
                 self.send_response(200 if self.path in documents else 404)
-                self.send_header("Content-Type", "application/json")
+                self.send_header(*JSON)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer((host, port), Handler)
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        """What it is known by."""
-        host, port = self._server.socket.getsockname()
-        return f"http://{host}:{port}"
+        super().__init__(Publishing, host, port)
 
     @property
     def discovery(self) -> dict[str, object]:
         """The members of OpenID Connect Discovery 1.0, section 3, that a verifier needs."""
-        algorithms = ["RS256"]
         return {
             "issuer": self.url,
             "jwks_uri": f"{self.url}/keys",
-            "id_token_signing_alg_values_supported": algorithms,
+            "id_token_signing_alg_values_supported": ["RS256"],
         }
 
     @property

@@ -19,7 +19,7 @@ from bedplate.verify.probe.database import NAME, Database
 from bedplate.verify.probe.metrics import scrape, total
 from bedplate.verify.probe.platform import Instance, Platform, readiness
 from bedplate.verify.probe.trial import Trials, expect, expect_same
-from bedplate.verify.probe.wire import Answer, Caller
+from bedplate.verify.probe.wire import JSON, Answer, Caller
 
 DEVICES: Final = 8
 STEADY: Final = 20
@@ -31,7 +31,6 @@ _GIVES_UP_WITHIN: Final = 45.0
 """Seconds for which a service waits for its database when it starts, and for the check of that."""
 _AT_ONCE: Final = 10.0
 _URL: Final = "DATABASE_URL"
-JSON: Final = ("Content-Type", "application/json")
 
 
 def try_database(trials: Trials, platform: Platform, database: Database) -> None:

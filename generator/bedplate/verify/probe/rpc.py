@@ -6,22 +6,23 @@ import json
 import random
 import socket
 import time
-from contextlib import ExitStack
 from typing import Any, Final
 
 from bedplate.verify.probe.api import (
     BODY_LIMIT,
     DURATIONS,
     IN_FLIGHT,
+    expect_challenge,
+    occupied,
     reading,
+    try_apart,
     try_identity,
-    wait_until_active,
 )
 from bedplate.verify.probe.grpc import PREFACE, Channel, Reply, envelope, text_field
 from bedplate.verify.probe.metrics import scrape, total
 from bedplate.verify.probe.platform import Instance, Platform
 from bedplate.verify.probe.trial import Trials, expect, expect_same
-from bedplate.verify.probe.wire import Answer, Caller, Headers, Line, render
+from bedplate.verify.probe.wire import JSON, Answer, Caller, Headers, render
 
 SERVICE: Final = "telemetry.v1.ReadingService"
 ADD: Final = f"/{SERVICE}/AddReadings"
@@ -29,7 +30,6 @@ DEVICES: Final = f"/{SERVICE}/ListDevices"
 DEVICE: Final = f"/{SERVICE}/GetDevice"
 ASK: Final = f"{DEVICES}?encoding=json&message=%7B%7D"
 """A call that only reads, as a GET."""
-_JSON: Final = ("Content-Type", "application/json")
 _HEALTH: Final = "/grpc.health.v1.Health/Check"
 _REFLECTION: Final = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 _LIST_SERVICES: Final = b"\x3a\x00"
@@ -43,17 +43,17 @@ _STREAMS: Final = 100
 
 def call(caller: Caller, path: str, message: object) -> Answer:
     """Call a procedure with a message in JSON."""
-    return caller.request("POST", path, [_JSON], json.dumps(message).encode())
+    return caller.request("POST", path, [JSON], json.dumps(message).encode())
 
 
 def post(path: str, body: bytes, always: Headers = ()) -> bytes:
     """The bytes of such a call; `always` are headers that each request has."""
-    return render("POST", path, [*always, _JSON], body)
+    return render("POST", path, [*always, JSON], body)
 
 
 def ask(caller: Caller, headers: Headers) -> Answer:
     """A call that needs a token where any does."""
-    return caller.request("POST", DEVICES, [*headers, _JSON], b"{}")
+    return caller.request("POST", DEVICES, [*headers, JSON], b"{}")
 
 
 def expect_refused(answer: Answer, status: int) -> None:
@@ -61,8 +61,7 @@ def expect_refused(answer: Answer, status: int) -> None:
     expect_same("status", status, answer.status)
     code = {401: "unauthenticated", 403: "permission_denied"}[status]
     expect_same("code", code, answer.json().get("code"))
-    challenge = answer.header("www-authenticate") or ""
-    expect(challenge.startswith("Bearer"), f"expected Bearer in WWW-Authenticate, got {challenge!r}")
+    expect_challenge(answer)
 
 
 def expect_unavailable(answer: Answer) -> None:
@@ -84,9 +83,7 @@ def try_rpc(trials: Trials, platform: Platform) -> None:
         _try_metrics(trials, instance)
         _try_overload(trials, instance)
         _try_noise(trials, instance)
-        with trials.check("admin: not to be reached over the port of the API"):
-            for path in ("/livez", "/readyz", "/metrics", "/version", "/log-level", "/debug/pprof/"):
-                expect_same(f"status of {path}", 404, instance.caller.request("GET", path).status)
+        try_apart(trials, instance.caller)
     _try_drain(trials, platform)
 
 
@@ -121,8 +118,8 @@ def _try_errors(trials: Trials, caller: Caller) -> None:
     batch = json.loads(reading(1))
     bad = {**batch["readings"][0], "device": "Probe", "epoch": 0}
     other = {**batch["readings"][0], "sequence": 2, "value": -1}
-    unreadable = caller.request("POST", ADD, [_JSON], b"{")
-    large = caller.request("POST", ADD, [_JSON], b'{"readings":[' + b" " * (BODY_LIMIT + 6) + b"]}")
+    unreadable = caller.request("POST", ADD, [JSON], b"{")
+    large = caller.request("POST", ADD, [JSON], b'{"readings":[' + b" " * (BODY_LIMIT + 6) + b"]}")
     cases: dict[str, tuple[int, str, Answer, tuple[str, ...]]] = {
         "broken rules": (
             400,
@@ -214,24 +211,14 @@ def _try_metrics(trials: Trials, instance: Instance) -> None:
 
 def _try_overload(trials: Trials, instance: Instance) -> None:
     caller = instance.caller
-    with (
-        trials.check(f"overload: above {IN_FLIGHT} calls at once it is unavailable, then it recovers"),
-        ExitStack() as stack,
-    ):
-        waiting = post(ADD, reading(2), caller.always)[:-1]
-        lines = [stack.enter_context(Line(caller.address)) for _ in range(IN_FLIGHT)]
-        for line in lines:
-            line.send(waiting)
-        wait_until_active(instance, IN_FLIGHT)
-        refused = call(caller, DEVICES, {})
-        expect_same(f"status of the one above {IN_FLIGHT}", 503, refused.status)
-        expect_same("its code", "unavailable", refused.json()["code"])
-        expect_same("its Retry-After", "1", refused.header("retry-after"))
-        with _channel(instance) as channel:
-            _expect_code("the one of gRPC", _UNAVAILABLE, channel.call(DEVICES, envelope(b"")))
-        for line in lines:
-            line.send(b"}")
-        expect_same("statuses of those under way", {200}, {line.answer("POST").status for line in lines})
+    with trials.check(f"overload: above {IN_FLIGHT} calls at once it is unavailable, then it recovers"):
+        with occupied(instance, post(ADD, reading(2), caller.always)):
+            refused = call(caller, DEVICES, {})
+            expect_same(f"status of the one above {IN_FLIGHT}", 503, refused.status)
+            expect_same("its code", "unavailable", refused.json()["code"])
+            expect_same("its Retry-After", "1", refused.header("retry-after"))
+            with _channel(instance) as channel:
+                _expect_code("the one of gRPC", _UNAVAILABLE, channel.call(DEVICES, envelope(b"")))
         expect_same("status afterwards", 200, call(caller, DEVICES, {}).status)
 
 

@@ -38,7 +38,7 @@ def try_tracing(trials: Trials, platform: Platform, service: str, traced: Sequen
         trials.skip("traces: a collector of ours", "the engine runs elsewhere and can't reach this machine")
         return
     with trials.part("traces: spans come"), Collector(platform.gateway) as collector:
-        with platform.start(environment=_environment(collector.url, "1")) as instance:
+        with platform.start(environment=_environment(collector.url)) as instance:
             instance.wait_until_ready()
             sent = [_sent(instance, one, number) for number, one in enumerate(traced)]
             log, code = _ended(instance)
@@ -51,7 +51,7 @@ def try_tracing(trials: Trials, platform: Platform, service: str, traced: Sequen
         trials.check("traces: a caller that records none is followed"),
         Collector(platform.gateway) as idle,
     ):
-        with platform.start(environment=_environment(idle.url, "1")) as instance:
+        with platform.start(environment=_environment(idle.url)) as instance:
             instance.wait_until_ready()
             trace = _sent(instance, traced[0], 0, flag="00")
             log, _ = _ended(instance)
@@ -67,8 +67,8 @@ def try_tracing(trials: Trials, platform: Platform, service: str, traced: Sequen
                 _try_without(platform, url, traced)
 
 
-def _environment(url: str, share: str) -> dict[str, str]:
-    return {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_TRACES_SAMPLER_ARG": share}
+def _environment(url: str) -> dict[str, str]:
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_TRACES_SAMPLER_ARG": "1"}
 
 
 def _sent(instance: Instance, one: Traced, number: int, flag: str = "01") -> str:
@@ -113,7 +113,7 @@ def _judge(
 
 
 def _try_without(platform: Platform, url: str, traced: Sequence[Traced]) -> None:
-    with platform.start(environment=_environment(url, "1")) as instance:
+    with platform.start(environment=_environment(url)) as instance:
         instance.wait_until_ready()
         for number, one in enumerate(traced):
             begun = time.monotonic()

@@ -18,6 +18,8 @@ Address = tuple[str, int]
 """Host and port."""
 Headers = tuple[tuple[str, str], ...]
 """Names and values of headers, in the order in which they are sent."""
+JSON: Final = ("Content-Type", "application/json")
+"""The header of a body in JSON."""
 
 PATIENCE: Final = 10.0
 """Seconds that an answer may take before it counts as none."""
