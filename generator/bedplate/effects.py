@@ -62,14 +62,14 @@ def files_using(
     for path in sorted(path for path in root.rglob("*") if path.is_file() and path.name != _RECORD):
         relative = path.relative_to(root).as_posix()
         if every or mention.search(relative) or _mentions(questionnaire.root, path, mention):
-            found += _emitted(questionnaire, question, relative.removesuffix(".jinja"), evaluation)[:1]
-    return tuple(found)
+            found += _emitted(questionnaire, question, relative.removesuffix(".jinja"), evaluation)
+    return tuple(dict.fromkeys(found))
 
 
 def _emitted(
     questionnaire: Questionnaire, question: Question, path: str, evaluation: Evaluation
 ) -> list[str]:
-    """The path of a file with the answers as they are, and with each other one to the question; if any."""
+    """The paths of a file with the answers as they are, and with each other one to the question; if any."""
     template, values = questionnaire.template(path), evaluation.values
     others = questionnaire.offered(question, values)
     answers = (values, *({**values, question.name: other} for other in others))
