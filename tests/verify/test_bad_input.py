@@ -19,9 +19,9 @@ NO_ENGINE = {"DOCKER_HOST": "tcp://127.0.0.1:9"}
         (["http-apy"], "http-apy: no such domain; did you mean http-api?"),
         (
             ["--row", "http-api:0000"],
-            "--row http-api:0000: no such row in --rows default; there is: http-api:",
+            "--row http-api:0000: no such row in --rows default of http-api; there is: http-api:",
         ),
-        (["http-gateway", "--row", Row("http-api").id], "not a row of http-gateway"),
+        (["http-gateway", "--row", Row("http-api").id], "no such row in --rows default of http-gateway"),
         (["--project", "nowhere"], "nowhere: not an emitted project"),
         (["--project", ".", "--level", "update"], "--level update: starts from the template's own history"),
         (["http-api", "--project", "."], "--project PATH: a project that exists has its answers"),

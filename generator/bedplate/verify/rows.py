@@ -119,35 +119,48 @@ def select(
 ) -> tuple[Row, ...]:
     """Rows of one kind, of these domains and with these ids; no domain and no id stand for all.
 
+    Where ids are given without domains, these are the domains of the ids. Rows of others are not made.
+
     Raises:
-        BadInput: naming each kind, domain or id that does not exist, and those that do.
+        BadInput: naming each kind, domain or id that does not exist, and those that do; or a domain that
+            is meant and has too many rows.
     """
     if kind not in KINDS:
         raise BadInput(f"--rows {kind}: no such set of rows; there is: {', '.join(KINDS)}")
     known = tuple(row.domain for row in default_rows(questionnaire))
-    wanted, chosen = tuple(dict.fromkeys(domains)), tuple(dict.fromkeys(ids))
+    chosen = tuple(dict.fromkeys(ids))
+    wanted = tuple(dict.fromkeys(domains)) or _domains_of(chosen, known)
     problems = [
         f"{domain}: no such domain{nearest(domain, known) or '; there is: ' + ', '.join(known)}"
         for domain in wanted
         if domain not in known
     ]
-    rows = tuple(row for domain in known for row in rows_of(questionnaire, kind, domain))
+    meant = [domain for domain in known if not wanted or domain in wanted]
+    rows = tuple(row for domain in meant for row in rows_of(questionnaire, kind, domain))
     by_id = {row.id: row for row in rows}
-    problems += [f"--row {name}: no such row{_instead(kind, by_id)}" for name in chosen if name not in by_id]
+    problems += [
+        f"--row {name}: no such row{_instead(kind, meant if wanted else (), by_id)}"
+        for name in chosen
+        if name not in by_id
+    ]
     if problems:
         raise BadInput(*problems)
-    rows = tuple(row for row in rows if not wanted or row.domain in wanted)
-    found = tuple(row for row in rows if not chosen or row.id in chosen)
-    if not found:
-        raise BadInput(f"--row {', '.join(chosen)}: not a row of {', '.join(wanted)}")
-    return found
+    return tuple(row for row in rows if not chosen or row.id in chosen)
 
 
-def _instead(kind: str, ids: Iterable[str]) -> str:
-    """Which rows there are in a set."""
+def _domains_of(ids: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
+    """The domains that ids begin with; none where one of them begins with something else."""
+    named = {name.partition(":")[0] for name in ids}
+    return tuple(domain for domain in known if domain in named) if named <= set(known) else ()
+
+
+def _instead(kind: str, domains: Iterable[str], ids: Iterable[str]) -> str:
+    """Which rows there are in a set, and of which domains if not of all."""
     names = list(ids)
+    of = f" of {', '.join(domains)}" if domains else ""
+    listed = f"; there is: {', '.join(names[:_LISTED])}" if names else ""
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return f" in --rows {kind}; there is: {', '.join(names[:_LISTED])}{more}"
+    return f" in --rows {kind}{of}{listed}{more}"
 
 
 def settled(questionnaire: Questionnaire, row: Row) -> Mapping[str, Any]:
