@@ -4,14 +4,15 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // How long a scrape waits for the database.
-const pingWithin = time.Second
+const connectWithin = time.Second
 
-// Collector measures a pool of connections, and asks the database whether it answers, at each scrape.
+// Collector measures a pool of connections, and connects to the database to see whether it answers, at each scrape.
 type Collector struct {
 	pool *pgxpool.Pool
 
@@ -45,11 +46,13 @@ func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), pingWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), connectWithin)
 	defer cancel()
 	var up float64
-	if c.pool.Ping(ctx) == nil {
+	// Not through the pool: that none of its connections is free says nothing of the database.
+	if conn, err := pgx.ConnectConfig(ctx, c.pool.Config().ConnConfig); err == nil {
 		up = 1
+		_ = conn.Close(ctx)
 	}
 	stat := c.pool.Stat()
 	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
