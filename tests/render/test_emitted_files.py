@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -120,6 +121,16 @@ def test_line_ends_are_the_same_on_every_system(cli: Cli, template_tree: Path, d
     assert "eol: lf" in project.git("check-attr", "eol", "README.md")
     lock = "go.sum" if domain in GO else "Cargo.lock"
     assert "linguist-generated: set" in project.git("check-attr", "linguist-generated", lock)
+
+
+def test_versions_in_the_makefile_are_renewed(cli: Cli, template_tree: Path) -> None:
+    """What Renovate's preset customManagers:makefileVersions looks for: a comment, and `…_VERSION` below."""
+    makefile = (emit(cli, "it", "http-api", template_tree, "database=postgres") / "Makefile").read_text()
+    literal = re.findall(r"(?m)^(\w+) *[:?]?= *(?:\w+:)?v?\d\S*$", makefile)
+    comment = r"# renovate: datasource=[a-z-]+ depName=\S+(?: extractVersion=\S+)?"
+    known = re.findall(rf"(?m)^{comment}\n(\w+_VERSION) *[:?]?= *\S+$", makefile)
+    assert "POSTGRES_VERSION" in known
+    assert literal == known
 
 
 def test_an_undefined_name_in_a_template_is_an_error(cli: Cli, template_tree: Path, tmp_path: Path) -> None:
