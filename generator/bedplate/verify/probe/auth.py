@@ -20,7 +20,8 @@ Refusal = Callable[[Answer, int], None]
 _FAR: Final = 3600
 _PATIENCE: Final = 30.0
 """Seconds within which a service gives up an issuer that can't be reached."""
-_FORGOTTEN_WITHIN: Final = 2.0
+_SETTLED_WITHIN: Final = 6.0
+"""Seconds: twice the pause between two requests for keys."""
 _NOWHERE: Final = 9
 """A port that nobody listens on."""
 
@@ -42,8 +43,9 @@ def try_auth(trials: Trials, platform: Platform, issuer: Issuer, ask: Ask, refus
         with trials.check("auth: keys are rotated while it serves"):
             before = issuer.token()
             issuer.rotate()
-            expect_same("status with the new key", 200, ask(caller, bearer(issuer.token())).status)
-            _forgotten(lambda: ask(caller, bearer(before)), refused)
+            _settled("the new key", lambda: ask(caller, bearer(issuer.token())), 200)
+            _settled("the old key", lambda: ask(caller, bearer(before)), 401)
+            refused(ask(caller, bearer(before)), 401)
         with trials.check("auth: no token and no reason leaves it"):
             answer = ask(caller, bearer(issuer.token(exp=1)))
             expect(b"expired" not in answer.body, f"expected no reason in the answer, got {answer}")
@@ -61,12 +63,12 @@ def try_auth(trials: Trials, platform: Platform, issuer: Issuer, ask: Ask, refus
         trials.note(f"an issuer that can't be reached is given up after {time.monotonic() - begun:.1f} s")
 
 
-def _forgotten(again: Callable[[], Answer], refused: Refusal) -> None:
-    """Wait until a token is refused: new keys may be in use a moment before old ones are forgotten."""
-    deadline = time.monotonic() + _FORGOTTEN_WITHIN
-    while (answer := again()).status == 200 and time.monotonic() < deadline:  # noqa: PLR2004
+def _settled(what: str, again: Callable[[], Answer], status: int) -> None:
+    """Wait for a status: keys are asked for once in a while, and old ones in use a moment after new ones."""
+    deadline = time.monotonic() + _SETTLED_WITHIN
+    while (got := again().status) != status and time.monotonic() < deadline:
         pass
-    refused(answer, 401)
+    expect_same(f"status with {what}", status, got)
 
 
 def _bad(issuer: Issuer) -> Mapping[str, str]:
