@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 import traceback
@@ -113,14 +114,16 @@ class Verification:
         if upto is Level.UPDATE:
             self.ladder  # noqa: B018 (likewise)
         first = tuple({row.domain: row for row in reversed(rows)}.values())  # of each domain
-        jobs = self._jobs()
-        emitting = in_threads(self.run, jobs, batches(rows, jobs), lambda batch: self._emit(batch, first))
+        processors = os.cpu_count() or 1  # emitting needs no memory to speak of, whatever `jobs` says
+        emitting = in_threads(
+            self.run, processors, batches(rows, processors), lambda batch: self._emit(batch, first)
+        )
         emitted = [pair for pairs in emitting for pair in pairs]
         subjects = [_subject(emission) for emission, rendered in emitted if rendered.findings.passed]
         if upto is not Level.RENDER:
             self.engine.prepare(subjects, self._observer.announce)
         turns = in_turn(emitted, lambda pair: pair[0].row.domain)
-        deepened = in_threads(self.run, jobs, turns, lambda pair: self._deepen(*pair, upto))
+        deepened = in_threads(self.run, self._jobs(), turns, lambda pair: self._deepen(*pair, upto))
         ended = {result.row.id: result for result in deepened}
         return tuple(ended[emission.row.id] for emission, _ in emitted)
 
