@@ -41,11 +41,14 @@ func (s *Server) adminHandler(o Options) http.Handler {
 // readyz says whether traffic is welcome. What the service depends on has no part in it: a shared
 // dependency that fails would take every replica out at once.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
-	if s.draining.Load() {
+	switch {
+	case s.draining.Load():
 		reply(w, http.StatusServiceUnavailable, "draining")
-		return
+	case !s.started.Load():
+		reply(w, http.StatusServiceUnavailable, "starting")
+	default:
+		reply(w, http.StatusOK, "ok")
 	}
-	reply(w, http.StatusOK, "ok")
 }
 
 func setLevel(level *slog.LevelVar, logger *slog.Logger) http.HandlerFunc {

@@ -16,6 +16,7 @@ func (s *Server) administer(method, path, body string) *httptest.ResponseRecorde
 
 func TestAdministration(t *testing.T) {
 	s, _ := testServer(t, nil)
+	s.started.Store(true)
 	for target, want := range map[string]struct {
 		status int
 		body   string
@@ -42,6 +43,7 @@ func TestAdministration(t *testing.T) {
 
 func TestDrainingShowsInReadinessAlone(t *testing.T) {
 	s, _ := testServer(t, nil)
+	s.started.Store(true)
 	s.draining.Store(true)
 	if w := s.administer("GET", "/readyz", ""); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("readiness is %d", w.Code)

@@ -12,22 +12,25 @@ import (
 	"time"
 )
 
-const adminCloseTimeout = time.Second
+// What the drain adds to its delay and its timeout at most, beside taking the queue of the listener.
+const (
+	abortBound        = time.Second
+	adminCloseTimeout = time.Second
+)
+
+const pollPause = 5 * time.Millisecond
 
 // drain stops in an order that costs no client a request: first nobody is sent here any more, then
 // nobody is let in, then everybody is answered. The admin listener comes last, so that the drain can
 // be watched to its end.
-func (s *Server) drain(ctx context.Context, interrupted bool, apiDone <-chan error, abort context.CancelCauseFunc) error {
+func (s *Server) drain(ctx context.Context, delay time.Duration, apiDone <-chan error, abort context.CancelCauseFunc) error {
 	start := time.Now()
-	delay := s.cfg.DrainDelay
-	if interrupted {
-		delay = 0
-	}
 	s.draining.Store(true)
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "draining", slog.String("delay", delay.String()))
 	<-time.After(delay)
 	err := s.finish(ctx, apiDone, abort)
-	err = errors.Join(err, s.release(context.WithoutCancel(ctx)), s.closeAdmin(ctx))
+	ctx = context.WithoutCancel(ctx) // which the end of the time has cancelled
+	err = errors.Join(err, s.release(ctx), s.closeAdmin(ctx))
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "stopped", slog.Float64("seconds", time.Since(start).Seconds()))
 	return err
 }
@@ -38,13 +41,23 @@ func (s *Server) finish(ctx context.Context, done <-chan error, abort context.Ca
 	<-done
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.DrainTimeout)
 	defer cancel()
-	s.connections.settle()
+	await(settleBound, s.connections.idle)
 	if s.api.Shutdown(ctx) == nil {
 		return nil
 	}
 	err := fmt.Errorf("%w: %d", ErrAborted, len(s.slots))
 	abort(context.DeadlineExceeded)
-	return errors.Join(err, s.api.Close())
+	err = errors.Join(err, s.api.Close())
+	// Handlers may still use what is given back next.
+	await(abortBound, func() bool { return len(s.slots) == 0 })
+	return err
+}
+
+// await asks until something holds, but not for longer than a bound.
+func await(bound time.Duration, holds func() bool) {
+	for end := time.Now().Add(bound); !holds() && time.Now().Before(end); {
+		<-time.After(pollPause)
+	}
 }
 
 func (s *Server) release(ctx context.Context) (err error) {
@@ -55,7 +68,7 @@ func (s *Server) release(ctx context.Context) (err error) {
 }
 
 func (s *Server) closeAdmin(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminCloseTimeout)
+	ctx, cancel := context.WithTimeout(ctx, adminCloseTimeout)
 	defer cancel()
 	if s.admin.Shutdown(ctx) != nil {
 		return s.admin.Close()
@@ -63,11 +76,8 @@ func (s *Server) closeAdmin(ctx context.Context) error {
 	return nil
 }
 
-// Bounds of settle: a connection over which nothing comes for so long is as good as idle.
-const (
-	settlePoll  = 5 * time.Millisecond
-	settleBound = time.Second
-)
+// settleBound is how long a connection over which nothing comes may count as more than idle.
+const settleBound = time.Second
 
 // connections keeps those that may have a request under way. http.Server.Shutdown would drop a
 // request that it reads after it was called, also on a connection that it does not take for idle.
@@ -86,17 +96,11 @@ func (c *connections) track(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// settle waits for all to be answered or silent.
-func (c *connections) settle() {
-	for end := time.Now().Add(settleBound); c.count() > 0 && time.Now().Before(end); {
-		<-time.After(settlePoll)
-	}
-}
-
-func (c *connections) count() int {
+// idle reports whether all were answered.
+func (c *connections) idle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.busy)
+	return len(c.busy) == 0
 }
 
 // Bounds of takeQueue. Clients that wait for an answer before they connect again fall silent while

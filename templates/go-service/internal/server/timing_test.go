@@ -85,7 +85,7 @@ func runServer(t *testing.T, prepare func(*Server)) running {
 	prepare(s)
 	ctx, stop := context.WithCancelCause(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- s.Serve(ctx) }()
+	go func() { done <- s.Serve(ctx, prepared) }()
 	synctest.Wait()
 	return running{api, api.client(), admin.client(), stop, done}
 }
@@ -186,31 +186,100 @@ func TestInterruptSkipsTheDelay(t *testing.T) {
 }
 
 func TestRequestThatOutlastsTheDrainIsAborted(t *testing.T) {
+	for name, test := range map[string]struct {
+		ending, until time.Duration
+		order         string
+	}{
+		"and ends":  {500 * time.Millisecond, 25500 * time.Millisecond, "answer, release"},
+		"and stays": {time.Hour, 26 * time.Second, "release"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var order []string
+				cause, answer := make(chan error, 1), make(chan string, 1)
+				server := runServer(t, func(s *Server) {
+					s.OnDrained(func(context.Context) error {
+						order = append(order, "release")
+						return nil
+					})
+					s.Handle(Route{"GET /", func(_ http.ResponseWriter, r *http.Request) error {
+						<-r.Context().Done()
+						cause <- context.Cause(r.Context())
+						time.Sleep(test.ending)
+						order = append(order, "answer")
+						return r.Context().Err()
+					}})
+				})
+				start := time.Now()
+				go func() { answer <- statusOf(server.api, "http://server/") }()
+				synctest.Wait()
+				server.stop(nil)
+				if err := <-server.done; !errors.Is(err, ErrAborted) {
+					t.Errorf("got %v, want ErrAborted", err)
+				}
+				if got := <-answer; !strings.Contains(got, "EOF") {
+					t.Errorf("the client was told %s", got)
+				}
+				if took := time.Since(start); took < test.until || took > test.until+200*time.Millisecond {
+					t.Errorf("stopped after %v, want delay, timeout and a moment for the handler", took)
+				}
+				if got := strings.Join(order, ", "); got != test.order {
+					t.Errorf("in the order %s", got)
+				}
+				if err := <-cause; !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("the handler was told %v", err)
+				}
+				time.Sleep(test.ending) // no goroutine may be left
+			})
+		})
+	}
+}
+
+// preparing is a server whose preparation waits for as long as it may.
+func preparing(t *testing.T) (s *Server, client *http.Client, stop func(), done chan error) {
+	t.Helper()
+	api, admin := newPipeListener(), newPipeListener()
+	s = New(testOptions(io.Discard))
+	s.listener, s.adminListener = &listener{deadlineListener: api}, admin
+	ctx, cancel := context.WithCancel(t.Context())
+	done = make(chan error, 1)
+	go func() {
+		done <- s.Serve(ctx, func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+	}()
+	synctest.Wait()
+	return s, admin.client(), cancel, done
+}
+
+func TestProcessThatWaitsForWhatItNeedsLivesAndIsNotReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cause, leave := make(chan error, 1), make(chan struct{})
-		server := run(t, Route{"GET /", func(_ http.ResponseWriter, r *http.Request) error {
-			<-r.Context().Done()
-			cause <- context.Cause(r.Context())
-			<-leave
-			return r.Context().Err()
-		}})
+		s, admin, _, done := preparing(t)
+		released := false
+		s.OnDrained(func(context.Context) error {
+			released = true
+			return nil
+		})
 		start := time.Now()
-		answer := make(chan string, 1)
-		go func() { answer <- statusOf(server.api, "http://server/") }()
-		synctest.Wait()
-		server.stop(nil)
-		if err := <-server.done; !errors.Is(err, ErrAborted) {
-			t.Errorf("got %v, want ErrAborted", err)
+		wantStatus(t, admin, "/livez", "200 OK")
+		wantStatus(t, admin, "/readyz", "503 Service Unavailable")
+		if err := <-done; !errors.Is(err, context.DeadlineExceeded) || !released {
+			t.Errorf("got %v", err)
 		}
-		if got := <-answer; !strings.Contains(got, "EOF") {
-			t.Errorf("the client was told %s", got)
+		if took := time.Since(start); took != StartTimeout {
+			t.Errorf("gave up after %v", took)
 		}
-		close(leave)
-		if took := time.Since(start); took < 25*time.Second || took > 26*time.Second {
-			t.Errorf("stopped after %v, want delay and timeout", took)
-		}
-		if err := <-cause; !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("the handler was told %v", err)
+		wantRefused(t, admin, "/livez")
+	})
+}
+
+func TestProcessThatWaitsForWhatItNeedsCanBeStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, _, stop, done := preparing(t)
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	})
 }
