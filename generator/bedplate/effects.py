@@ -35,7 +35,9 @@ def describe(
         name=question.name,
         help=question.help,
         default=None if question.default is MISSING else evaluation.values.get(question.name),
-        choices=tuple(choice.value for choice in questionnaire.choices(question, evaluation.values)),
+        choices=tuple(
+            one.value for one in questionnaire.choices(question, evaluation.values) if not one.refused
+        ),
         decides=effect.get("decides", ""),
         dependencies=effect.get("dependencies", ""),
         image=effect.get("image", ""),

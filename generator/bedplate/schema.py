@@ -27,7 +27,7 @@ def schema(questionnaire: Questionnaire, catalogue: Catalogue) -> dict[str, Any]
         "properties": properties,
         "required": ["domain"],
         "additionalProperties": False,
-        "allOf": [_branch(name, evaluation, questions) for name, evaluation in by_domain.items()],
+        "allOf": [_branch(questionnaire, name, evaluation) for name, evaluation in by_domain.items()],
     }
 
 
@@ -62,15 +62,23 @@ def _domain(questionnaire: Questionnaire, catalogue: Catalogue) -> dict[str, Any
     }
 
 
-def _branch(domain: str, evaluation: Evaluation, questions: list[Question]) -> dict[str, Any]:
-    """What one domain adds: the defaults of what it asks, and `false` for what it does not ask."""
-    asked = {
-        name: {"default": evaluation.values[name]} if name in evaluation.values else True
-        for name in evaluation.asked
-        if name != "domain"
-    }
-    hidden = {question.name: False for question in questions if question.name not in evaluation.asked}
+def _branch(questionnaire: Questionnaire, domain: str, evaluation: Evaluation) -> dict[str, Any]:
+    """What one domain adds: defaults and choices of what it asks, and `false` for what it does not ask."""
+    questions = [
+        question for question in questionnaire if not question.computed and question.name != "domain"
+    ]
+    asked = [question for question in questions if question.name in evaluation.asked]
+    put = {question.name: _put(questionnaire, question, evaluation) for question in asked}
+    hidden = {question.name: False for question in questions if question not in asked}
     return {
         "if": {"properties": {"domain": {"const": domain}}, "required": ["domain"]},
-        "then": {"properties": {**asked, **hidden}},
+        "then": {"properties": put | hidden},
     }
+
+
+def _put(questionnaire: Questionnaire, question: Question, evaluation: Evaluation) -> dict[str, Any]:
+    known = {"default": evaluation.values[question.name]} if question.name in evaluation.values else {}
+    choices = questionnaire.choices(question, evaluation.values)
+    if any(choice.refused for choice in choices):
+        known["enum"] = [choice.value for choice in choices if not choice.refused]
+    return known

@@ -61,6 +61,7 @@ REJECTED: dict[str, dict[str, object]] = {
     "an unknown key": {"domain": "http-api", "license": "MIT"},
     "a key of another domain": {"domain": "sensor-node", "module_prefix": "example.com"},
     "a value outside the choices": {"domain": "http-api", "licence": "GPL"},
+    "a choice of another domain": {"domain": "http-api", "deploy": "systemd"},
     "a wrong type": {"domain": "http-api", "owner": ["Ada"]},
     "a name that is no name": {"domain": "http-api", "project_name": "My Project"},
     "a name that is too short": {"domain": "http-api", "project_name": "x"},
@@ -113,12 +114,13 @@ OTHER_ANSWERS = {
     "database": ("postgres", "sqlite"),
     "auth": ("oidc",),
     "tracing": ("false",),
-    "deploy": ("none",),
+    "deploy": ("none", "systemd"),
     "ci": ("gitlab",),
 }
 TEXTS = {"project_name", "description", "owner", "module_prefix"}
 LOCKS = {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum"}
-ONLY_GO = {"module_prefix", "database", "auth", "tracing", "deploy", "ci"}
+ONLY_GO = {"module_prefix", "database", "auth", "tracing"}
+NOT_ASKED = {"go-service": set(), "rust-service": ONLY_GO, "rust-embedded": {*ONLY_GO, "deploy", "ci"}}
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -126,11 +128,12 @@ def test_explains_which_files_an_answer_changes(cli: Cli, domain: str) -> None:
     explained = json.loads(cli.bedplate("explain", domain, "--json").stdout)
     defaults = {option["name"]: option["default"] for option in explained["options"]}
     files = {option["name"]: set(option["files"]) for option in explained["options"]}
-    assert files.keys() == OTHER_ANSWERS.keys() - (ONLY_GO if DOMAINS[domain] != "go-service" else set())
+    choices = {option["name"]: set(option["choices"]) for option in explained["options"]}
+    assert files.keys() == OTHER_ANSWERS.keys() - NOT_ASKED[DOMAINS[domain]]
     made = emit(cli, domain, defaults)
     for question, told in files.items():
         changed: set[str] = set()
-        for answer in OTHER_ANSWERS[question]:
+        for answer in choices[question] & set(OTHER_ANSWERS[question]) or OTHER_ANSWERS[question]:
             other = emit(cli, domain, defaults | {question: answer})
             # A text may be in the names of files, which are told as the other answers give them.
             paths = made.keys() if question in TEXTS else made.keys() | other.keys()

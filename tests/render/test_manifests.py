@@ -1,4 +1,4 @@
-"""The manifests of a Go service: Pod Security, probes, numbers that they share, what may be reached."""
+"""The manifests of services: Pod Security, probes, numbers that they share, what may be reached."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import yaml
 from shell import Cli
 
 Base = Callable[..., dict[str, Any]]
+# One domain of each template that has manifests.
+BOTH = ("http-api", "http-gateway")
 
 
 @pytest.fixture
@@ -31,9 +33,10 @@ def base(cli: Cli, template_tree: Path) -> Base:
     return emit
 
 
-def test_nothing_is_asked_for_that_pod_security_restricted_forbids(base: Base) -> None:
+@pytest.mark.parametrize("domain", BOTH)
+def test_nothing_is_asked_for_that_pod_security_restricted_forbids(base: Base, domain: str) -> None:
     """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted"""
-    pod = base()["Deployment"]["spec"]["template"]["spec"]
+    pod = base(domain=domain)["Deployment"]["spec"]["template"]["spec"]
     container = pod["containers"][0]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] == 65532
@@ -47,8 +50,9 @@ def test_nothing_is_asked_for_that_pod_security_restricted_forbids(base: Base) -
     assert pod["enableServiceLinks"] is False
 
 
-def test_probes_are_on_the_admin_port_and_only_readiness_takes_traffic_away(base: Base) -> None:
-    container = base()["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+@pytest.mark.parametrize("domain", BOTH)
+def test_probes_are_on_the_admin_port_and_only_readiness_takes_traffic_away(base: Base, domain: str) -> None:
+    container = base(domain=domain)["Deployment"]["spec"]["template"]["spec"]["containers"][0]
     assert {port["name"]: port["containerPort"] for port in container["ports"]} == {
         "http": 8080,
         "admin": 9090,
@@ -83,8 +87,11 @@ def test_what_one_instance_keeps_has_one_replica_that_is_replaced(base: Base, da
     assert spec["template"]["spec"]["terminationGracePeriodSeconds"] == 35
 
 
-def test_instances_with_a_database_are_replaced_without_one_missing(base: Base) -> None:
-    spec = base("database=postgres")["Deployment"]["spec"]
+@pytest.mark.parametrize(("domain", "answers"), [("http-api", ("database=postgres",)), ("http-gateway", ())])
+def test_instances_that_keep_nothing_are_replaced_without_one_missing(
+    base: Base, domain: str, answers: tuple[str, ...]
+) -> None:
+    spec = base(*answers, domain=domain)["Deployment"]["spec"]
     rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
     assert (spec["replicas"], spec["strategy"]) == (2, rolling)
 
@@ -129,8 +136,9 @@ def test_the_pod_reaches_names_and_what_was_chosen(
     assert policy["policyTypes"] == ["Ingress", "Egress"]
 
 
-def test_metrics_and_profiles_are_for_monitoring_alone(base: Base) -> None:
-    ingress = base()["NetworkPolicy"]["spec"]["ingress"]
+@pytest.mark.parametrize("domain", BOTH)
+def test_metrics_and_profiles_are_for_monitoring_alone(base: Base, domain: str) -> None:
+    ingress = base(domain=domain)["NetworkPolicy"]["spec"]["ingress"]
     admin = [rule for rule in ingress if {"port": "admin"} in rule["ports"]]
     monitoring = {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
     assert [rule["from"] for rule in admin] == [[{"namespaceSelector": monitoring}]]
@@ -142,3 +150,10 @@ def test_proxies_are_told_where_http_2_has_to_be_spoken(
 ) -> None:
     port = base(domain=domain)["Service"]["spec"]["ports"][0]
     assert port.get("appProtocol") == protocol
+
+
+def test_a_gateway_mounts_its_settings_where_the_image_looks_for_them(base: Base) -> None:
+    pod = base(domain="http-gateway")["Deployment"]["spec"]["template"]["spec"]
+    assert pod["volumes"] == [{"name": "config", "configMap": {"name": "telemetry"}}]
+    mounts = [{"name": "config", "mountPath": "/etc/telemetry", "readOnly": True}]
+    assert pod["containers"][0]["volumeMounts"] == mounts
