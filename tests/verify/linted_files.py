@@ -111,6 +111,22 @@ linters:
 formatters:
   enable: [gofmt]
 """,
+    "buf.yaml": """\
+version: v2
+modules:
+  - path: proto
+lint:
+  use: [STANDARD]
+""",
+    "proto/tiny/v1/tiny.proto": """\
+syntax = "proto3";
+
+package tiny.v1;
+
+message Tiny {
+  string name = 1;
+}
+""",
     "go.mod": "module example.com/tiny\n\ngo 1.26.0\n",
     "main.go": 'package main\n\nimport "os"\n\nfunc main() { _ = os.Remove("x") }\n',
 }
@@ -142,11 +158,27 @@ FAULTS: Final = (
     Fault("compose.yaml", "read_only: true", "readonly: true", "schema of Compose", "readonly"),
     Fault("deploy/base/service.yaml", "replicas: 2", "replicas: two", "kubernetes-validate", "replicas"),
     Fault("deploy/base/service.yaml", "matchLabels:", "matchLables:", "kubernetes-validate", "matchLables"),
+    Fault("deploy/base/service.yaml", "apps/v1", "apps/v2", "kubernetes-validate", "Couldn't find schema"),
     Fault("deploy/prod/kustomization.yaml", "value: 3", "value: three", "kustomize", "replicas"),
+    Fault(
+        "deploy/prod/kustomization.yaml",
+        "/spec/replicas\n        value: 3",
+        "/apiVersion\n        value: apps/v2",
+        "kustomize",
+        "Couldn't find schema",
+    ),
     Fault("deploy/prod/kustomization.yaml", "../base", "../bases", "kustomize", "bases"),
     Fault(".gitlab-ci.yml", "script:", "scripts:", "schema of GitLab CI", "scripts"),
     Fault("renovate.json", "false", '"no"', "schema of Renovate", "automerge"),
     Fault("alerts.yml", "== 0", "==", "promtool", "Down"),
+    Fault(
+        "alerts.yml",
+        "for: 5m\n",
+        'for: 5m\n      - alert: Down\n        expr: up{job="tiny"} == 0\n',
+        "promtool",
+        "duplicate rule(s)",
+    ),
     Fault("main.go", "_ = os", "os", "golangci-lint", "errcheck"),
     Fault("main.go", "{ _ = ", "{  _ = ", "golangci-lint", "gofmt"),
+    Fault("proto/tiny/v1/tiny.proto", "string name", "string Name", "buf", "lower_snake_case"),
 )

@@ -40,6 +40,7 @@ def test_a_project_is_linted_checked_and_made_into_an_image(
 def test_what_a_stage_says_counts_each_time_though_the_builder_remembers_it(tmp_path: Path) -> None:
     """The stage takes none of the tree, so that only its own cache could spare it the second run."""
     fixed = DOCKERFILE.replace("COPY . .\n", "").replace("make lint", "echo ran; : make lint")
+    fixed = fixed.replace("make drift", ": make drift")
     project = TinyProject(files={"Dockerfile": fixed}).write(tmp_path / "tiny")
     for _ in range(2):
         with Verification.open(Settings(engine="container")) as verification:
@@ -64,13 +65,15 @@ def test_an_image_over_its_budget_is_red(tmp_path: Path) -> None:
     ("project", "failed"),
     [
         (TinyProject(lint="echo unformatted; exit 1"), Level.STATIC),
+        (TinyProject(drift="echo out of date; exit 1"), Level.STATIC),
         (TinyProject(files={"smoke.sh": "rm -rf $1/\n"}), Level.STATIC),
         (TinyProject(check="echo out of order; exit 1"), Level.BUILD),
         (TinyProject(files={"Dockerfile": DOCKERFILE + "RUN false\n"}), Level.BUILD),
         (TinyProject(files={"Dockerfile": DOCKERFILE.replace("make lint", "make")}), Level.STATIC),
+        (TinyProject(files={"Dockerfile": DOCKERFILE.replace("make drift", "true")}), Level.STATIC),
         (TinyProject(files={"answers.json": "{\n"}), Level.RENDER),
     ],
-    ids=["lint", "shellcheck", "check", "image", "no lint", "JSON"],
+    ids=["lint", "drift", "shellcheck", "check", "image", "no lint", "no drift", "JSON"],
 )
 def test_after_a_level_that_fails_the_others_are_skipped_with_that_reason(
     tmp_path: Path, project: TinyProject, failed: Level

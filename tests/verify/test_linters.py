@@ -42,7 +42,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> dict[Fault, str]:
 
 def test_a_faultless_tree_passes_every_linter_in_the_version_that_is_named(tmp_path: Path) -> None:
     findings = linted(tmp_path, FAULTLESS)
-    assert {check.name: check.status for check in findings.checks if check.name != "stage lint"} == {
+    assert {check.name: check.status for check in findings.checks if not check.name.startswith("stage ")} == {
         **{linter.told_as: Status.PASSED for linter in LINTERS},
         "build steps accept certificate authorities": Status.PASSED,
     }, findings

@@ -113,6 +113,7 @@ def test_each_linter_reads_the_files_that_it_is_for() -> None:
         "kustomize": set(),
         "promtool": {"alerts.yml"},
         "golangci-lint": set(),
+        "buf": set(),
     }
 
 

@@ -23,6 +23,9 @@ WORKDIR /src
 COPY . .
 RUN {MOUNT} make lint
 
+FROM lint AS drift
+RUN {MOUNT} make drift
+
 FROM lint AS check
 RUN {MOUNT} make check
 
@@ -37,6 +40,9 @@ IMAGE ?= tiny:dev
 
 lint:
 \t{lint}
+
+drift:
+	{drift}
 
 check: lint
 \t{check}
@@ -54,6 +60,7 @@ class TinyProject:
     """What its verbs run; `files` are further files, or replace the usual ones."""
 
     lint: str = "true"
+    drift: str = "true"
     check: str = "true"
     smoke: str = "true"
     files: dict[str, str] = field(default_factory=dict)
@@ -64,7 +71,7 @@ class TinyProject:
         usual = {
             ".copier-answers.yml": ANSWERS,
             "Dockerfile": DOCKERFILE,
-            "Makefile": MAKEFILE.format(lint=self.lint, check=self.check),
+            "Makefile": MAKEFILE.format(lint=self.lint, drift=self.drift, check=self.check),
             "smoke.sh": f"#!/bin/sh\nset -eu\n{self.smoke}\n",
         }
         for name, text in (usual | self.files).items():

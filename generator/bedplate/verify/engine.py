@@ -43,6 +43,11 @@ class Subject:
         """True for a service, which has an image; firmware has files."""
         return "ports" in self.answers and self.template != "rust-embedded"
 
+    @property
+    def derives(self) -> bool:
+        """True where files are made from others, which `make drift` makes anew and compares."""
+        return self.template == "go-service"
+
 
 class Engine(Protocol):
     """Builds and runs one project at a time; may be called from several threads."""

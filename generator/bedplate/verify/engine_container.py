@@ -84,7 +84,7 @@ class Container(Engine):
         """Stages of the Dockerfile, verbs of the Makefile, then the probe."""
         match level:
             case Level.STATIC:
-                return (self._lint, partial(self._stage, stage="lint", within=_LINT_WITHIN))
+                return (self._lint, partial(self._stage, stage="lint", within=_LINT_WITHIN), self._drift)
             case Level.BUILD:
                 return (partial(self._stage, stage="check", within=_BUILD_WITHIN), self._image)
             case Level.RUN:
@@ -108,6 +108,10 @@ class Container(Engine):
         if check.status is Status.PASSED and not ran(log_of(self.run, subject, check.name), stage):
             check = replace(check, status=Status.FAILED, detail=f"stage {stage} does not run `make {stage}`")
         return Findings((check,))
+
+    def _drift(self, subject: Subject) -> Findings:
+        """Whether what is made from other files is as these would make it."""
+        return self._stage(subject, "drift", _LINT_WITHIN) if subject.derives else Findings()
 
     def _image(self, subject: Subject) -> Findings:
         check = stepped(self.run, subject, "make image", self._verb(subject, "image"), within=_BUILD_WITHIN)

@@ -71,7 +71,7 @@ class Host(Engine):
         """Verbs that need no container engine; for the others, why they are skipped."""
         match level:
             case Level.STATIC:
-                return (lint_here, partial(self._make, verb="lint"))
+                return (lint_here, partial(self._make, verb="lint"), self._drift)
             case Level.BUILD:
                 return (partial(self._make, verb="check"), partial(_without_engine, step="make image"))
             case Level.RUN:
@@ -87,6 +87,9 @@ class Host(Engine):
         )
         notes = tuple(f"{key}={value}: {subject.slug}" for key, value in self._environment.items())
         return Findings((check,), notes=notes if subject.template != "go-service" else ())
+
+    def _drift(self, subject: Subject) -> Findings:
+        return self._make(subject, "drift") if subject.derives else Findings()
 
     def _lacking(self, subject: Subject) -> list[str]:
         target = subject.answers.get("chip", {}).get("target")

@@ -48,7 +48,7 @@ class Linter:
     """A linter: its name in versions.yml, the files it reads, its command for them, and how to get it.
 
     `check` is the name of what it finds out, where one program is two linters; `program` that of what is
-    run, where it is not the linter alone.
+    run, where it is not the linter alone. With `overlooks` it tells what it could not judge, and passes it.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Linter:
     remedy: str
     check: str = ""
     program: str = ""
+    overlooks: str = ""
 
     @property
     def told_as(self) -> str:
@@ -199,7 +200,11 @@ LINTERS: Final = (
         check="schema of Renovate",
     ),
     Linter(
-        "kubernetes-validate", _is_manifest, lambda files: ("--strict", *files), _pip("kubernetes-validate")
+        "kubernetes-validate",
+        _is_manifest,
+        lambda files: ("--strict", *files),
+        _pip("kubernetes-validate"),
+        overlooks="Couldn't find schema",
     ),
     Linter(
         "kustomize",
@@ -211,7 +216,7 @@ LINTERS: Final = (
     Linter(
         "promtool",
         _is_rules,
-        lambda files: ("check", "rules", *files),
+        lambda files: ("check", "rules", "--lint-fatal", *files),
         "apt-get install prometheus",
     ),
     Linter(
@@ -219,6 +224,12 @@ LINTERS: Final = (
         lambda file: file.path == ".golangci.yml",
         lambda files: ("run",),
         "https://golangci-lint.run/docs/welcome/install/",
+    ),
+    Linter(
+        "buf",
+        lambda file: file.path == "buf.yaml",
+        lambda files: ("lint",),
+        "go install github.com/bufbuild/buf/cmd/buf@latest",
     ),
 )
 
@@ -235,7 +246,8 @@ def orders(tree: Tree) -> tuple[Order, ...]:
 
 def judged(order: Order, code: int, said: str, seconds: float) -> Check:
     """What a linter came to, by its exit code and all that it said."""
-    complaints = said.strip().splitlines() if code else []
+    lines, overlooks = said.strip().splitlines(), order.linter.overlooks
+    complaints = lines if code else [line for line in lines if overlooks and overlooks in line]
     if code and not complaints:
         complaints = [f"exit code {code}"]
     return verdict(order.linter.told_as, complaints, seconds)
