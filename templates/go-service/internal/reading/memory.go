@@ -1,6 +1,7 @@
 package reading
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -51,10 +52,7 @@ func (m *Memory) Insert(_ context.Context, batch []Reading) (inserted int, err e
 	for i := range batch {
 		reading := &batch[i]
 		key := reading.Key()
-		known := m.byKey[key]
-		if known == nil {
-			known = fresh[key]
-		}
+		known := cmp.Or(m.byKey[key], fresh[key])
 		if known == nil {
 			fresh[key] = reading
 		} else if reading.Contradicts(*known) {

@@ -1,11 +1,16 @@
 package server
 
 import (
+	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func (s *Server) administer(method, path, body string) *httptest.ResponseRecorder {
@@ -74,4 +79,52 @@ func TestLogLevelChangesAtRunTime(t *testing.T) {
 	if o.Level.Level() != slog.LevelDebug {
 		t.Errorf("a refused level was set: %v", o.Level)
 	}
+}
+
+// preparing is a server whose preparation waits for as long as it may, then has something to give back.
+func preparing(t *testing.T) (client *http.Client, stop func(), done chan error, released *bool) {
+	t.Helper()
+	api, admin := newPipeListener(), newPipeListener()
+	s := New(testOptions(io.Discard))
+	s.listener, s.adminListener = &listener{deadlineListener: api}, admin
+	ctx, cancel := context.WithCancel(t.Context())
+	done, released = make(chan error, 1), new(bool)
+	go func() {
+		done <- s.Serve(ctx, func(ctx context.Context) error {
+			s.OnDrained(func(context.Context) error {
+				*released = true
+				return nil
+			})
+			<-ctx.Done()
+			return ctx.Err()
+		})
+	}()
+	synctest.Wait()
+	return admin.client(), cancel, done, released
+}
+
+func TestProcessThatWaitsForWhatItNeedsLivesAndIsNotReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		admin, _, done, released := preparing(t)
+		start := time.Now()
+		wantStatus(t, admin, "/livez", "200 OK")
+		wantStatus(t, admin, "/readyz", "503 Service Unavailable")
+		if err := <-done; !errors.Is(err, context.DeadlineExceeded) || !*released {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(start); took != StartTimeout {
+			t.Errorf("gave up after %v", took)
+		}
+		wantRefused(t, admin, "/livez")
+	})
+}
+
+func TestProcessThatWaitsForWhatItNeedsCanBeStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, stop, done, released := preparing(t)
+		stop()
+		if err := <-done; err != nil || !*released {
+			t.Errorf("got %v, given back %v", err, *released)
+		}
+	})
 }

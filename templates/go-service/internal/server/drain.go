@@ -18,8 +18,6 @@ const (
 	adminCloseTimeout = time.Second
 )
 
-const pollPause = 5 * time.Millisecond
-
 // drain stops in an order that costs no client a request: first nobody is sent here any more, then
 // nobody is let in, then everybody is answered. The admin listener comes last, so that the drain can
 // be watched to its end.
@@ -41,22 +39,26 @@ func (s *Server) finish(ctx context.Context, done <-chan error, abort context.Ca
 	<-done
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.DrainTimeout)
 	defer cancel()
-	await(settleBound, s.connections.idle)
+	s.connections.settle()
 	if s.api.Shutdown(ctx) == nil {
 		return nil
 	}
 	err := fmt.Errorf("%w: %d", ErrAborted, len(s.slots))
 	abort(context.DeadlineExceeded)
 	err = errors.Join(err, s.api.Close())
-	// Handlers may still use what is given back next.
-	await(abortBound, func() bool { return len(s.slots) == 0 })
+	s.awaitHandlers()
 	return err
 }
 
-// await asks until something holds, but not for longer than a bound.
-func await(bound time.Duration, holds func() bool) {
-	for end := time.Now().Add(bound); !holds() && time.Now().Before(end); {
-		<-time.After(pollPause)
+// awaitHandlers takes every place among the requests served at once: what handlers use is given back next.
+func (s *Server) awaitHandlers() {
+	bound := time.After(abortBound)
+	for range cap(s.slots) {
+		select {
+		case s.slots <- struct{}{}:
+		case <-bound:
+			return
+		}
 	}
 }
 
@@ -76,8 +78,11 @@ func (s *Server) closeAdmin(ctx context.Context) error {
 	return nil
 }
 
-// settleBound is how long a connection over which nothing comes may count as more than idle.
-const settleBound = time.Second
+// Bounds of settle: a connection over which nothing comes for so long is as good as idle.
+const (
+	settlePoll  = 5 * time.Millisecond
+	settleBound = time.Second
+)
 
 // connections keeps those that may have a request under way. http.Server.Shutdown would drop a
 // request that it reads after it was called, also on a connection that it does not take for idle.
@@ -96,11 +101,17 @@ func (c *connections) track(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// idle reports whether all were answered.
-func (c *connections) idle() bool {
+// settle waits for all to be answered or silent.
+func (c *connections) settle() {
+	for end := time.Now().Add(settleBound); c.count() > 0 && time.Now().Before(end); {
+		<-time.After(settlePoll)
+	}
+}
+
+func (c *connections) count() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.busy) == 0
+	return len(c.busy)
 }
 
 // Bounds of takeQueue. Clients that wait for an answer before they connect again fall silent while

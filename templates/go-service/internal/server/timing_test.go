@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -188,25 +187,24 @@ func TestInterruptSkipsTheDelay(t *testing.T) {
 func TestRequestThatOutlastsTheDrainIsAborted(t *testing.T) {
 	for name, test := range map[string]struct {
 		ending, until time.Duration
-		order         string
+		first         string
 	}{
-		"and ends":  {500 * time.Millisecond, 25500 * time.Millisecond, "answer, release"},
+		"and ends":  {500 * time.Millisecond, 25500 * time.Millisecond, "answer"},
 		"and stays": {time.Hour, 26 * time.Second, "release"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var order []string
-				cause, answer := make(chan error, 1), make(chan string, 1)
+				cause, answer, events := make(chan error, 1), make(chan string, 1), make(chan string, 2)
 				server := runServer(t, func(s *Server) {
 					s.OnDrained(func(context.Context) error {
-						order = append(order, "release")
+						events <- "release"
 						return nil
 					})
 					s.Handle(Route{"GET /", func(_ http.ResponseWriter, r *http.Request) error {
 						<-r.Context().Done()
 						cause <- context.Cause(r.Context())
 						time.Sleep(test.ending)
-						order = append(order, "answer")
+						events <- "answer"
 						return r.Context().Err()
 					}})
 				})
@@ -223,8 +221,8 @@ func TestRequestThatOutlastsTheDrainIsAborted(t *testing.T) {
 				if took := time.Since(start); took < test.until || took > test.until+200*time.Millisecond {
 					t.Errorf("stopped after %v, want delay, timeout and a moment for the handler", took)
 				}
-				if got := strings.Join(order, ", "); got != test.order {
-					t.Errorf("in the order %s", got)
+				if got := <-events; got != test.first {
+					t.Errorf("the %s came first", got)
 				}
 				if err := <-cause; !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("the handler was told %v", err)
@@ -233,55 +231,6 @@ func TestRequestThatOutlastsTheDrainIsAborted(t *testing.T) {
 			})
 		})
 	}
-}
-
-// preparing is a server whose preparation waits for as long as it may.
-func preparing(t *testing.T) (s *Server, client *http.Client, stop func(), done chan error) {
-	t.Helper()
-	api, admin := newPipeListener(), newPipeListener()
-	s = New(testOptions(io.Discard))
-	s.listener, s.adminListener = &listener{deadlineListener: api}, admin
-	ctx, cancel := context.WithCancel(t.Context())
-	done = make(chan error, 1)
-	go func() {
-		done <- s.Serve(ctx, func(ctx context.Context) error {
-			<-ctx.Done()
-			return ctx.Err()
-		})
-	}()
-	synctest.Wait()
-	return s, admin.client(), cancel, done
-}
-
-func TestProcessThatWaitsForWhatItNeedsLivesAndIsNotReady(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, admin, _, done := preparing(t)
-		released := false
-		s.OnDrained(func(context.Context) error {
-			released = true
-			return nil
-		})
-		start := time.Now()
-		wantStatus(t, admin, "/livez", "200 OK")
-		wantStatus(t, admin, "/readyz", "503 Service Unavailable")
-		if err := <-done; !errors.Is(err, context.DeadlineExceeded) || !released {
-			t.Errorf("got %v", err)
-		}
-		if took := time.Since(start); took != StartTimeout {
-			t.Errorf("gave up after %v", took)
-		}
-		wantRefused(t, admin, "/livez")
-	})
-}
-
-func TestProcessThatWaitsForWhatItNeedsCanBeStopped(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, _, stop, done := preparing(t)
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 func readAll(w http.ResponseWriter, r *http.Request) error {
@@ -324,30 +273,4 @@ func TestNoClientHoldsAConnectionForLong(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestAnswerThatNobodyReadsIsCutOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		written := make(chan error, 1)
-		server := run(t, Route{"GET /", func(w http.ResponseWriter, _ *http.Request) error {
-			_, err := w.Write(make([]byte, 1<<20))
-			written <- err
-			return err
-		}})
-		start := time.Now()
-		conn := server.connect(t)
-		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-written; !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("the handler was told %v", err)
-		}
-		if took := time.Since(start); took != 30*time.Second {
-			t.Errorf("after %v", took)
-		}
-		server.stop(ErrInterrupted)
-		if err := <-server.done; err != nil {
-			t.Error(err)
-		}
-	})
 }
