@@ -62,6 +62,7 @@ class Catalogue:
     versions: Mapping[str, Any]
     linters: Mapping[str, str]
     testers: Mapping[str, str]
+    programs: Mapping[str, str]
 
     @classmethod
     def load(cls, root: Path) -> Catalogue:
@@ -73,6 +74,7 @@ class Catalogue:
             versions=MappingProxyType(_data(config, "versions")),
             linters=MappingProxyType(_data(config, "linters")),
             testers=MappingProxyType(_data(config, "testers")),
+            programs=MappingProxyType(_data(config, "programs")),
         )
 
 

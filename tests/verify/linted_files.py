@@ -103,6 +103,14 @@ groups:
         expr: up{job="tiny"} == 0
         for: 5m
 """,
+    "tiny.service": """\
+[Unit]
+Description=Tiny
+
+[Service]
+ExecStart=/opt/tiny/bin/tiny --config /etc/tiny.toml
+ProtectSystem=strict
+""",
     ".golangci.yml": """\
 version: "2"
 linters:
@@ -178,6 +186,8 @@ FAULTS: Final = (
         "promtool",
         "duplicate rule(s)",
     ),
+    Fault("tiny.service", "ProtectSystem=", "ProtectsSystem=", "systemd-analyze", "ProtectsSystem"),
+    Fault("tiny.service", "=strict", "=stricter", "systemd-analyze", "stricter"),
     Fault("main.go", "_ = os", "os", "golangci-lint", "errcheck"),
     Fault("main.go", "{ _ = ", "{  _ = ", "golangci-lint", "gofmt"),
     Fault("proto/tiny/v1/tiny.proto", "string name", "string Name", "buf", "lower_snake_case"),

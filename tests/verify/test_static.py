@@ -112,6 +112,7 @@ def test_each_linter_reads_the_files_that_it_is_for() -> None:
         "kubernetes-validate": {"deploy/base/service.yaml"},
         "kustomize": set(),
         "promtool": {"alerts.yml"},
+        "systemd-analyze": {"tiny.service"},
         "golangci-lint": set(),
         "buf": set(),
     }

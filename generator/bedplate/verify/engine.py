@@ -48,6 +48,11 @@ class Subject:
         """True where files are made from others, which `make drift` makes anew and compares."""
         return self.template == "go-service"
 
+    @property
+    def denies(self) -> bool:
+        """True where cargo-deny has rules to hold the crates to."""
+        return (self.root / "deny.toml").is_file()
+
 
 class Engine(Protocol):
     """Builds and runs one project at a time; may be called from several threads."""

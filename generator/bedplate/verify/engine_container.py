@@ -84,7 +84,8 @@ class Container(Engine):
         """Stages of the Dockerfile, verbs of the Makefile, then the probe."""
         match level:
             case Level.STATIC:
-                return (self._lint, partial(self._stage, stage="lint", within=_LINT_WITHIN), self._drift)
+                stage = partial(self._stage, stage="lint", within=_LINT_WITHIN)
+                return (self._lint, stage, self._drift, self._deny)
             case Level.BUILD:
                 return (partial(self._stage, stage="check", within=_BUILD_WITHIN), self._image)
             case Level.RUN:
@@ -112,6 +113,18 @@ class Container(Engine):
     def _drift(self, subject: Subject) -> Findings:
         """Whether what is made from other files is as these would make it."""
         return self._stage(subject, "drift", _LINT_WITHIN) if subject.derives else Findings()
+
+    def _deny(self, subject: Subject) -> Findings:
+        """Whether crates have a licence, come from where they may and are there once, as in `make deny`."""
+        if not subject.denies:
+            return Findings()
+        if (linters := self._linters) is None:
+            return Findings((Check("cargo-deny", Status.SKIPPED, "its image is made from a checkout alone"),))
+
+        def command(*flags: str) -> Sequence[str]:
+            return linters.deny(subject, [*self._flags(subject), *flags])
+
+        return Findings((self._executed(subject, "cargo-deny", "deny", command, _LINT_WITHIN),))
 
     def _image(self, subject: Subject) -> Findings:
         check = stepped(self.run, subject, "make image", self._verb(subject, "image"), within=_BUILD_WITHIN)

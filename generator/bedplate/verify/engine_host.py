@@ -71,7 +71,7 @@ class Host(Engine):
         """Verbs that need no container engine; for the others, why they are skipped."""
         match level:
             case Level.STATIC:
-                return (lint_here, partial(self._make, verb="lint"), self._drift)
+                return (lint_here, partial(self._make, verb="lint"), self._drift, _deny)
             case Level.BUILD:
                 return (partial(self._make, verb="check"), partial(_without_engine, step="make image"))
             case Level.RUN:
@@ -107,6 +107,10 @@ class Host(Engine):
         installed = execute(("rustup", "toolchain", "list"), timeout=10).stdout
         channel = str(subject.answers["versions"]["rust"]["toolchain"])
         return not any(line.startswith(f"{channel}-") for line in installed.splitlines())
+
+
+def _deny(subject: Subject) -> Findings:
+    return _without_engine(subject, "cargo-deny") if subject.denies else Findings()
 
 
 def _without_engine(subject: Subject, step: str) -> Findings:

@@ -35,6 +35,7 @@ _OVERHEAD: Final = 300.0
 """Seconds for the build around all of them."""
 _TOOK_TOO_LONG: Final = 124
 """The exit code of `timeout` when it has ended what it runs."""
+_DENY: Final = "cargo-deny"
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)+")
 
 
@@ -42,24 +43,25 @@ _NUMBER: Final = re.compile(r"\d+(?:\.\d+)+")
 class Linters:
     """The recipe of the image: `image` is the Go image that it starts from, `versions` those of linters.
 
-    `testers` are the versions of what else is in it: what tries a running service.
+    `others` are the versions of what else is in it: cargo-deny, and what tries a running service.
     """
 
     directory: Path
     image: str
     versions: Mapping[str, str]
-    testers: Mapping[str, str]
+    others: Mapping[str, str]
 
     @classmethod
     def load(cls, checkout: Path) -> Linters:
         """The recipe of a checkout."""
         catalogue = Catalogue.load(checkout)
         image = str(catalogue.versions["go"]["image"])
-        return cls(checkout / "ci" / "linters", image, catalogue.linters, catalogue.testers)
+        others = {_DENY: catalogue.programs[_DENY], **catalogue.testers}
+        return cls(checkout / "ci" / "linters", image, catalogue.linters, others)
 
     def tag(self, base: Base) -> str:
         """Name of the image on such a base, ending in the digest of all that goes into it."""
-        settings = json.dumps([dict(self.versions), dict(self.testers), base.reference], sort_keys=True)
+        settings = json.dumps([dict(self.versions), dict(self.others), base.reference], sort_keys=True)
         return f"{REPOSITORY}/linters:bookworm-{digest_of(self.directory, settings.encode())}"
 
     def provide(self, client: Client, bases: Bases, announce: Announce) -> LinterImage:
@@ -79,7 +81,7 @@ class Linters:
 
     @property
     def _all(self) -> dict[str, str]:
-        return {**self.versions, **self.testers}
+        return {**self.versions, **self.others}
 
     def _make(self, client: Client, bases: Bases, tag: str) -> None:
         numbers = {name.replace("-", "_").upper(): number for name, number in self._all.items()}
@@ -133,6 +135,15 @@ class LinterImage:
         checks = tuple(_read(run, subject, order, said / str(number)) for number, order in enumerate(given))
         ran = {order.linter.name: self.versions[order.linter.name] for order in given}
         return Findings(checks, notes=(_told(ran, f"in {self.tag}"),))
+
+    def deny(self, subject: Subject, flags: Sequence[str]) -> Sequence[str]:
+        """How the crates of a project are held to its deny.toml: a build on the image that it is built on."""
+        return (
+            *(self.client.path, "buildx", "build", *flags, "--output=type=cacheonly"),
+            f"--build-context=linters=docker-image://{self.tag}",
+            f"--build-arg=RUST_IMAGE={subject.answers['versions']['rust']['image']}",
+            *(f"--file={self.directory / 'deny.Dockerfile'}", "."),
+        )
 
 
 def _read(run: Run, subject: Subject, order: Order, said: Path) -> Check:

@@ -127,6 +127,10 @@ def _is_object(document: Any) -> bool:
     return group not in _NOT_OBJECTS and ("." not in group or group.endswith(".k8s.io"))
 
 
+def _is_unit(file: File) -> bool:
+    return file.suffix == ".service"
+
+
 def _is_rules(file: File) -> bool:
     """A rule file of Prometheus: groups, each with rules."""
     documents = _documents(file)
@@ -218,6 +222,13 @@ LINTERS: Final = (
         _is_rules,
         lambda files: ("check", "rules", "--lint-fatal", *files),
         "apt-get install prometheus",
+    ),
+    Linter(
+        "systemd-analyze",
+        _is_unit,
+        lambda files: files,
+        "the image of linters has it",
+        program="verify-units",
     ),
     Linter(
         "golangci-lint",
