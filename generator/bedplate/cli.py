@@ -61,6 +61,7 @@ Domains = Annotated[
     list[str] | None,
     typer.Argument(metavar="DOMAIN|DIR", help="Default: all. With --merge the directories of reports."),
 ]
+OfDomains = Annotated[list[str] | None, typer.Argument(metavar="DOMAIN", help="Default: all.")]
 Shard = Annotated[
     str | None, typer.Option("--shard", metavar="I/N", help="Only part I of N of the rows, such as 2/3.")
 ]
@@ -258,6 +259,7 @@ def verify(
 
 @app.command()
 def lock(
+    domains: OfDomains = None,
     check: Check = False,
     upgrade: Upgrade = False,
     engine: Engine = "auto",
@@ -270,7 +272,7 @@ def lock(
     def work() -> int:
         from bedplate.commands import lock as command
 
-        return command.run(command.LockOptions(check, upgrade, engine, bases, as_json))
+        return command.run(command.LockOptions(tuple(domains or ()), check, upgrade, engine, bases, as_json))
 
     _finish(work, debug)
 

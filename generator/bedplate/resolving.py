@@ -19,6 +19,7 @@ from bedplate.questionnaire import Questionnaire
 from bedplate.render import render
 from bedplate.verify import bases
 from bedplate.verify.engine_container import MARK
+from bedplate.verify.rows import select
 from bedplate.verify.run import Docker, Run
 from bedplate.verify.snapshot import copy_project
 
@@ -96,10 +97,13 @@ class Resolver:
     announce: Callable[[str], None]
     _bases: bases.Bases | None = field(default=None, init=False)
 
-    def resolve(self, template: Path) -> dict[str, dict[str, str]]:
+    def resolve(self, template: Path, domains: Sequence[str] = ()) -> dict[str, dict[str, str]]:
         """The lock files for every dependency key of a template, by key and name.
 
+        With `domains` those of others are as they are stored.
+
         Raises:
+            BadInput: when there is no such domain.
             BedplateError: when a tool can't resolve a project, with what it said.
             MissingTool: when the tool or its image can't be had.
         """
@@ -110,8 +114,15 @@ class Resolver:
         for key, given in keys(questionnaire).items():
             evaluation = questionnaire.evaluate(given)
             wanted[key], values[key] = evaluation.answers, evaluation.values
-        Store(copy / "locks").write(_seeded(Store(template / "locks").read(), values))
-        return {key: self._resolved(key, copy, wanted[key], values[key]) for key in wanted}
+        chosen = {row.domain for row in select(questionnaire, "default", domains)}
+        stored = Store(template / "locks").read()
+        Store(copy / "locks").write(_seeded(stored, values))
+        return {
+            key: self._resolved(key, copy, wanted[key], values[key])
+            if values[key]["domain"] in chosen
+            else stored.get(key, {})
+            for key in wanted
+        }
 
     def _resolved(
         self, key: str, template: Path, answers: Mapping[str, object], values: Mapping[str, Any]

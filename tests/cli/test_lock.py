@@ -38,7 +38,7 @@ def one_lock_for_each_domain(root: Path) -> None:
     kept["locks"]["default"] = {
         key.partition(",")[0]: files
         for key, files in locks.items()
-        if "," not in key or key.endswith(",database=memory,auth=none,tracing=true")
+        if "," not in key or key.endswith((",database=memory,auth=none,tracing=true", ",rate_limit=false"))
     }
     question.write_text(yaml.safe_dump(asked, sort_keys=False))
     index.write_text(yaml.safe_dump(kept, sort_keys=False))
@@ -67,6 +67,10 @@ def test_a_lock_file_that_does_not_fit_is_found_and_mended(checkout: Cli) -> Non
         {"lock": "http-api: go.sum", "state": "stale"},
         {"lock": "sensor-node: Cargo.lock", "state": "missing"},
     ]
+    assert contents(checkout.directory) == before
+
+    gateway = checkout.bedplate("lock", "http-gateway", "--engine", "host")
+    assert (gateway.returncode, gateway.stdout) == (0, "the lock files of http-gateway are up to date\n")
     assert contents(checkout.directory) == before
 
     assert checkout.bedplate("lock", "--engine", "host").returncode == 0
@@ -112,6 +116,12 @@ def test_what_a_tool_says_is_passed_on_and_nothing_is_written(checkout: Cli) -> 
     assert "4711.0" in finished.stderr
     assert "Traceback" not in finished.stderr
     assert contents(checkout.directory) == before
+
+
+def test_a_domain_that_is_not_there_is_told(checkout: Cli) -> None:
+    finished = checkout.bedplate("lock", "http-gatewy", "--engine", "host")
+    told = "bedplate: http-gatewy: no such domain; did you mean http-gateway?\n"
+    assert (finished.returncode, finished.stderr) == (2, told)
 
 
 def test_refuses_to_upgrade_and_only_check(checkout: Cli) -> None:

@@ -22,6 +22,7 @@ from bedplate.verify.run import Docker, Run
 class LockOptions:
     """What was asked for on the command line."""
 
+    domains: tuple[str, ...] = ()
     check: bool = False
     upgrade: bool = False
     engine: Literal["auto", "container", "host"] = "auto"
@@ -45,7 +46,7 @@ def run(options: LockOptions) -> int:
     with Run.start(docker, None) as running:
         announce = partial(typer.echo, err=True)
         resolver = Resolver(running, docker, options.bases, options.upgrade, announce)
-        resolved = resolver.resolve(root)
+        resolved = resolver.resolve(root, options.domains)
     changes = list(_changes(store, stored, resolved))
     if not options.check and changes:
         store.write(resolved)
@@ -75,7 +76,8 @@ def _tell(options: LockOptions, changes: list[tuple[str, str]], root: Path) -> N
     for lock, state in changes:
         typer.echo(f"{lock}: {state}{'' if options.check else ', mended'}")
     if not changes:
-        typer.echo("all lock files are up to date")
+        of = f"the lock files of {', '.join(options.domains)}" if options.domains else "all lock files"
+        typer.echo(f"{of} are up to date")
     elif options.check:
         typer.echo("run bedplate lock, and commit what it changes in locks/")
     else:
