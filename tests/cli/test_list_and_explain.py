@@ -114,13 +114,19 @@ OTHER_ANSWERS = {
     "database": ("postgres", "sqlite"),
     "auth": ("oidc",),
     "tracing": ("false",),
+    "rate_limit": ("true",),
     "deploy": ("none", "systemd"),
     "ci": ("gitlab",),
 }
 TEXTS = {"project_name", "description", "owner", "module_prefix"}
-LOCKS = {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum"}
+LOCKS = {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum", "Cargo.lock"}
 ONLY_GO = {"module_prefix", "database", "auth", "tracing"}
-NOT_ASKED = {"go-service": set(), "rust-service": ONLY_GO, "rust-embedded": {*ONLY_GO, "deploy", "ci"}}
+ONLY_RUST = {"rate_limit"}
+NOT_ASKED = {
+    "go-service": ONLY_RUST,
+    "rust-service": ONLY_GO,
+    "rust-embedded": ONLY_GO | ONLY_RUST | {"deploy", "ci"},
+}
 
 
 @pytest.mark.parametrize("domain", DOMAINS)

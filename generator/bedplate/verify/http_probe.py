@@ -27,6 +27,7 @@ from bedplate.verify.probe.issuer import Issuer, bearer
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
 from bedplate.verify.probe.outage import Keeping, try_database, try_outage
 from bedplate.verify.probe.platform import Platform, Ports
+from bedplate.verify.probe.rate import BURST, try_rate
 from bedplate.verify.probe.signals import try_signals
 from bedplate.verify.probe.tracing import Traced, try_tracing
 from bedplate.verify.probe.trial import Trials
@@ -67,6 +68,7 @@ _RUST_PLACES: Final[Mapping[str, str]] = {
     "gateway": "src/gateway",
     "endpoints": "src/upstream, src/health.rs and src/gateway/attempt.rs",
     "smuggling": "src/gateway/policy.rs",
+    "rate limit": "src/rate_limit.rs",
     "metrics": "src/stats.rs",
     "hostile": "src/gateway/policy.rs, src/connection.rs and src/runtime.rs",
     "drain": "src/service.rs and src/runtime.rs",
@@ -99,6 +101,8 @@ class Profile:
     """How a token that is missing or too weak is refused."""
     keeping: Keeping | None = None
     """How readings are stored where the answer to `database` is one."""
+    bounded: Mapping[str, Any] | None = None
+    """How it is started so that a client may do little, where the answer to `rate_limit` is yes."""
 
 
 def probe(
@@ -159,6 +163,8 @@ def _try_service(
         profile.contract(trials, platform)
         if profile.traced and answers.get("tracing"):
             try_tracing(trials, platform, answers["project_name"], profile.traced)
+        if profile.bounded and answers.get("rate_limit"):
+            try_rate(trials, platform, profile.bounded)
         if answers["archetype"] == "http-api":
             try_description(trials, platform, tester)
         try_hostile(trials, platform, profile.limits)
@@ -264,6 +270,7 @@ def _rust(image: Image, _: Headers) -> Profile:
         hurried={"files": {config: hurried}},
         wrong={"files": {config: wrong}},
         named=("nowhere", "nobody"),
+        bounded={"files": {config: LISTENERS + b"rate_limit = { per_second = 1, burst = %d }\n" % BURST}},
         contract=lambda trials, platform: _rust_contract(trials, platform, config),
     )
 

@@ -113,6 +113,10 @@ async def _send_late(
             while record.first_refusal is None and time.monotonic() < closed:
                 time.sleep(_POLL)
             time.sleep(CLOSING)
+            # The process ends with its last request, so nobody can look at /readyz afterwards.
+            watched = time.monotonic() + times.timeout / 2
+            while observed.last_unready < (record.first_refusal or 0) and time.monotonic() < watched:
+                time.sleep(_POLL)
             line.send(slow.second)
             return line.answer(slow.method)
 
