@@ -117,8 +117,9 @@ func (c *connections) count() int {
 // Bounds of takeQueue. Clients that wait for an answer before they connect again fall silent while
 // theirs is held back; those that don't are cut off after the longer time.
 const (
-	queueQuiet = 50 * time.Millisecond
-	queueBound = time.Second
+	queueLook  = 5 * time.Millisecond
+	queueLooks = 10
+	queueBound = 3 * time.Second
 )
 
 // deadlineListener is what TCP and Unix listeners are.
@@ -160,16 +161,19 @@ func (l *listener) Accept() (net.Conn, error) {
 
 func (l *listener) takeQueue() {
 	defer l.Close()
-	for end := time.Now().Add(queueBound); time.Now().Before(end); {
-		quiet := time.Now().Add(queueQuiet)
-		_ = l.SetDeadline(quiet) // Accept knows why not
+	end := time.Now().Add(queueBound)
+	for quiet := 0; quiet < queueLooks && time.Now().Before(end); {
+		look := time.Now().Add(queueLook)
+		_ = l.SetDeadline(look) // Accept knows why not
 		conn, err := l.deadlineListener.Accept()
-		// On a busy machine the time may be over before anybody could look.
-		if err != nil && time.Since(quiet) < queueQuiet {
-			return
-		}
-		if err == nil {
+		switch {
+		case err == nil:
 			l.queue = append(l.queue, conn)
+			quiet = 0
+		case time.Since(look) < queueLook:
+			quiet++
+		default: // so busy a machine has kept clients waiting as well
+			quiet = 0
 		}
 	}
 }
