@@ -14,7 +14,7 @@ from bedplate.verify.static import LINTERS
 from bedplate.verify.verification import Verification
 from linted_files import FAULTLESS, FAULTS, Fault
 from shell import ROOT
-from tiny_project import TinyProject
+from tiny_project import DOCKERFILE, TinyProject
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
 
@@ -55,3 +55,18 @@ def test_a_faultless_tree_passes_every_linter_in_the_version_that_is_named(tmp_p
 def test_a_fault_is_told_with_its_file(faulty: dict[Fault, str], fault: Fault) -> None:
     assert fault.told in faulty[fault]
     assert Path(fault.file).name in faulty[fault]
+
+
+@pytest.mark.parametrize(("allowed", "status"), [("MIT", Status.PASSED), ("Apache-2.0", Status.FAILED)])
+def test_crates_are_held_to_the_rules_of_their_project(tmp_path: Path, allowed: str, status: Status) -> None:
+    image = Catalogue.load(ROOT).versions["rust"]["image"]
+    files = {
+        "Cargo.toml": '[package]\nname = "tiny"\nedition = "2024"\nlicense = "MIT"\n',
+        "Cargo.lock": 'version = 4\n\n[[package]]\nname = "tiny"\nversion = "0.0.0"\n',
+        "Dockerfile": f"FROM {image} AS rust\n{DOCKERFILE}",
+        "deny.toml": f'[licenses]\nallow = ["{allowed}"]\n',
+        "src/lib.rs": "//! Nothing.\n",
+    }
+    checks = {check.name: check for check in linted(tmp_path, files).checks}
+    assert checks["cargo-deny"].status is status
+    assert ("licenses FAILED" in checks["cargo-deny"].detail) is (status is Status.FAILED)
