@@ -162,17 +162,15 @@ func (l *listener) Accept() (net.Conn, error) {
 func (l *listener) takeQueue() {
 	defer l.Close()
 	end := time.Now().Add(queueBound)
-	for quiet := 0; quiet < queueLooks && time.Now().Before(end); {
+	for quiet := 0; quiet < queueLooks && time.Now().Before(end); quiet++ {
 		look := time.Now().Add(queueLook)
 		_ = l.SetDeadline(look) // Accept knows why not
 		conn, err := l.deadlineListener.Accept()
-		switch {
-		case err == nil:
+		if err == nil {
 			l.queue = append(l.queue, conn)
-			quiet = 0
-		case time.Since(look) < queueLook:
-			quiet++
-		default: // so busy a machine has kept clients waiting as well
+		}
+		// Where a look comes late, the machine was too busy for clients as well.
+		if err == nil || time.Since(look) > queueLook {
 			quiet = 0
 		}
 	}
