@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
@@ -13,6 +13,11 @@ use tokio::time::sleep;
 const BACKLOG: i32 = 1_024;
 /// The first and the longest pause after a failure that concerns more than one connection.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// A peer of which nothing was heard for so long is asked whether it is there.
+const PEER_SILENCE: Duration = Duration::from_secs(60);
+/// A peer that does not confirm for so long what was sent to it has gone.
+const PEER_CONFIRMS: Duration = Duration::from_secs(30);
 
 /// A listener for each worker, all on the same port.
 pub fn bind(address: SocketAddr, workers: usize, takeover: bool) -> io::Result<Vec<Socket>> {
@@ -40,8 +45,10 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    // Linux hands it down to the connections that are accepted.
+    // Linux hands these down to the connections that are accepted.
     socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PEER_SILENCE))?;
+    socket.set_tcp_user_timeout(Some(PEER_CONFIRMS))?;
     Ok(socket)
 }
 
@@ -117,6 +124,19 @@ mod tests {
         for (errno, of_one) in [(Errno::CONNABORTED, true), (Errno::MFILE, false)] {
             assert_eq!(is_of_one(&errno.into()), of_one, "{errno}");
         }
+    }
+
+    #[test]
+    fn an_accepted_connection_notices_a_peer_that_has_gone() {
+        let [listening] =
+            <[Socket; 1]>::try_from(bind(SocketAddr::from(([127, 0, 0, 1], 0)), 1, false).unwrap())
+                .unwrap();
+        let address = listening.local_addr().unwrap().as_socket().unwrap();
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        let (accepted, _) = listening.accept().unwrap();
+        assert!(accepted.keepalive().unwrap() && accepted.tcp_nodelay().unwrap());
+        assert_eq!(accepted.tcp_keepalive_time().unwrap(), PEER_SILENCE);
+        assert_eq!(accepted.tcp_user_timeout().unwrap(), Some(PEER_CONFIRMS));
     }
 
     #[tokio::test]

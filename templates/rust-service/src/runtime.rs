@@ -227,3 +227,18 @@ impl Drop for ExitGuard {
         std::process::exit(EXIT_WORKER_LOST);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, C, D, F: Future>(_: fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_takes_little_before_anything_is_read() {
+        let bytes = size_of_future(converse);
+        assert!(bytes <= 1_536, "{bytes} bytes");
+    }
+}
