@@ -15,7 +15,7 @@ const BACKLOG: i32 = 1_024;
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 /// A peer of which nothing was heard for so long is asked whether it is there.
-const PEER_SILENCE: Duration = Duration::from_secs(60);
+const PEER_SILENCE: Duration = Duration::from_mins(1);
 /// A peer that does not confirm for so long what was sent to it has gone.
 const PEER_CONFIRMS: Duration = Duration::from_secs(30);
 

@@ -1,5 +1,12 @@
 //! How often a request has memory allocated, which is the same on every machine.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends where something unexpected happens"
+)]
+
 mod support;
 
 use std::alloc::System;
