@@ -47,7 +47,8 @@ def test_asks_the_domain_first_and_then_what_it_needs(cli: Cli) -> None:
     with asked(cli, "demo") as terminal:
         terminal.expect("What are you building")
         terminal.send(DOWN + DOWN + ENTER)
-        for help_text in ("Name of the project", "One sentence", "Who holds", "Licence"):
+        questions = ("Name of the project", "One sentence", "Who holds", "Licence")
+        for help_text in (*questions, "how many requests", "deployed with", "runs its verbs"):
             terminal.expect(help_text)
             terminal.send(ENTER)
         assert finish(terminal) == 0
@@ -91,7 +92,7 @@ def test_leaves_colours_out_when_asked_to(cli: Cli, no_color: str, coloured: boo
 def test_refuses_an_answer_that_turns_out_to_be_hidden(cli: Cli) -> None:
     with asked(cli, "demo", "--set", "module_prefix=example.com") as terminal:
         terminal.expect("What are you building")
-        terminal.send(DOWN + DOWN + ENTER)
+        terminal.send(DOWN + DOWN + DOWN + ENTER)
         for help_text in ("Name of the project", "One sentence", "Who holds", "Licence"):
             terminal.expect(help_text)
             terminal.send(ENTER)

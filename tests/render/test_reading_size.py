@@ -11,7 +11,7 @@ from shell import ROOT, Cli
 
 MOST_FILES = 45
 """With tests; without what is for those who deploy, operate and review, and what nobody reads on the way."""
-MOST_LINES = 1_875
+MOST_LINES = 1_880
 """Of Go, without blank lines and comments; without tests and the contract test of stores."""
 MOST_LINES_OF_A_FILE = 300
 AROUND = {"deploy", "ops", "docs", ".github"}

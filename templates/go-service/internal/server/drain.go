@@ -12,10 +12,12 @@ import (
 	"time"
 )
 
-// What the drain adds to its delay and its timeout at most, beside taking the queue of the listener.
 const (
 	abortBound        = time.Second
 	adminCloseTimeout = time.Second
+
+	// DrainOverhead is what a drain adds to its delay and its timeout at most, beside what releases take.
+	DrainOverhead = queueBound + abortBound + adminCloseTimeout
 )
 
 // drain stops in an order that costs no client a request: first nobody is sent here any more, then
@@ -162,15 +164,18 @@ func (l *listener) Accept() (net.Conn, error) {
 func (l *listener) takeQueue() {
 	defer l.Close()
 	end := time.Now().Add(queueBound)
-	for quiet := 0; quiet < queueLooks && time.Now().Before(end); quiet++ {
+	for quiet := 0; quiet < queueLooks && time.Now().Before(end); {
 		look := time.Now().Add(queueLook)
 		_ = l.SetDeadline(look) // Accept knows why not
 		conn, err := l.deadlineListener.Accept()
-		if err == nil {
+		switch {
+		case err == nil:
 			l.queue = append(l.queue, conn)
-		}
-		// Where a look comes late, the machine was too busy for clients as well.
-		if err == nil || time.Since(look) > queueLook {
+			quiet = 0
+		case errors.Is(err, os.ErrDeadlineExceeded) && time.Since(look) <= queueLook:
+			quiet++
+		default: // the machine was too busy for clients as well, or has no room for another connection
+			<-time.After(queueLook)
 			quiet = 0
 		}
 	}

@@ -3,6 +3,7 @@ package auth
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -74,5 +75,10 @@ func (t *keyTransport) ask(r *http.Request) ([]byte, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the issuer answered %s", response.Status)
 	}
-	return io.ReadAll(io.LimitReader(response.Body, maxKeysBytes))
+	keys, err := io.ReadAll(io.LimitReader(response.Body, maxKeysBytes))
+	if err == nil && !json.Valid(keys) {
+		// go-oidc would put all of it into its error.
+		err = errors.New("the issuer answered something else than keys")
+	}
+	return keys, err
 }
