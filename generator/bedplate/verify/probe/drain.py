@@ -127,8 +127,28 @@ async def _send_late(
 
 
 def _judge(trials: Trials, record: Record, observed: Observed, times: Times, direct: bool) -> None:
-    turned, refused = observed.turned, record.first_refusal
+    _judge_readiness(trials, record, observed, direct)
+    _judge_answers(trials, record, observed, times, direct)
+    with trials.check("drain: the admin listener closes last"):
+        expect(
+            not direct or observed.last_unready > (record.first_refusal or 0),
+            "expected /readyz to answer after the listener has closed, it did not",
+        )
+    with trials.check("drain: exit code 0"):
+        expect(
+            observed.exit_code == 0,
+            f"expected exit code 0, got {observed.exit_code}; log: {observed.log[-5:]}",
+        )
     failed = record.failed(direct=direct)
+    trials.figure("drain requests", record.answers, "requests")
+    trials.figure("drain failures", len(failed), "requests", 0)
+    trials.figure("drain duration", observed.ended - observed.signalled, "s", times.grace)
+    if excused := len(record.losses) - len(failed):
+        trials.note(f"drain: {excused} connections were reset by the kernel as the listener closed")
+
+
+def _judge_readiness(trials: Trials, record: Record, observed: Observed, direct: bool) -> None:
+    turned, refused = observed.turned, record.first_refusal
     with trials.check("drain: readiness turns at once, and before the listener closes"):
         expect(turned is not None, "expected 503 from /readyz after the signal, it never came")
         after = (turned or 0) - observed.signalled
@@ -140,6 +160,10 @@ def _judge(trials: Trials, record: Record, observed: Observed, times: Times, dir
             not direct or refused is None or (turned or 0) < refused,
             "expected 503 from /readyz before connections are refused, it came after",
         )
+
+
+def _judge_answers(trials: Trials, record: Record, observed: Observed, times: Times, direct: bool) -> None:
+    failed, refused = record.failed(direct=direct), record.first_refusal
     with trials.check(f"drain: serves on for {times.delay:g} s"):
         served = record.last_served_connection - observed.signalled
         expect(
@@ -161,18 +185,3 @@ def _judge(trials: Trials, record: Record, observed: Observed, times: Times, dir
     with trials.check("drain: a request under way is answered after the listener has closed"):
         late = observed.late_answer
         expect(isinstance(late, Answer) and late.status == 200, f"expected 200, got {late}")  # noqa: PLR2004
-    with trials.check("drain: the admin listener closes last"):
-        expect(
-            not direct or observed.last_unready > (refused or 0),
-            "expected /readyz to answer after the listener has closed, it did not",
-        )
-    with trials.check("drain: exit code 0"):
-        expect(
-            observed.exit_code == 0,
-            f"expected exit code 0, got {observed.exit_code}; log: {observed.log[-5:]}",
-        )
-    trials.figure("drain requests", record.answers, "requests")
-    trials.figure("drain failures", len(failed), "requests", 0)
-    trials.figure("drain duration", observed.ended - observed.signalled, "s", times.grace)
-    if excused := len(record.losses) - len(failed):
-        trials.note(f"drain: {excused} connections were reset by the kernel as the listener closed")
