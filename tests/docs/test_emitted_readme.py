@@ -1,10 +1,11 @@
-"""The README of an emitted Go service says how to start without the example: the commands, as written."""
+"""What the README of an emitted project tells its user to type, as written."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,22 @@ def test_what_is_left_without_the_example_compiles(cli: Cli, template_tree: Path
     run(project, found[1] + 'go vet ./...\ntest -z "$(gofmt -l .)"\n')
     assert not [path for path in project.rglob("*.go") if "internal/reading" in path.read_text()]
     assert not list(project.rglob("*.bak"))
+
+
+def test_the_settings_that_a_container_is_given_are_there_and_reach_both_listeners(
+    cli: Cli, template_tree: Path
+) -> None:
+    options = ("--source", template_tree, "--set", "deploy=none")
+    made = cli.bedplate("new", "it", "--domain", "http-gateway", "--defaults", *options)
+    assert made.returncode == 0, made.stderr
+    project = cli.directory / "it"
+    readme = (project / "README.md").read_text()
+    before = re.search(r"^## Deploy it\n.*?^```sh\n(.*?)^docker run ", readme, re.MULTILINE | re.DOTALL)
+    mounted = re.search(r'--volume "\$PWD/(\S+):/etc/it:ro"', readme)
+    assert before and mounted
+    run(project, before[1])
+    settings = tomllib.loads((project / mounted[1] / "config.toml").read_text())
+    assert (settings["listen"], settings["admin"]["listen"]) == ("0.0.0.0:8080", "0.0.0.0:9090")
 
 
 def run(project: Path, script: str) -> None:

@@ -124,14 +124,27 @@ def test_line_ends_are_the_same_on_every_system(cli: Cli, template_tree: Path, d
     assert "linguist-generated: set" in project.git("check-attr", "linguist-generated", lock)
 
 
-def test_versions_in_the_makefile_are_renewed(cli: Cli, template_tree: Path) -> None:
+@pytest.mark.parametrize(
+    ("domain", "answer", "program"),
+    [("http-api", "database=postgres", "POSTGRES"), ("http-gateway", "deploy=kustomize", "CARGO_DENY")],
+)
+def test_versions_in_the_makefile_are_renewed(
+    cli: Cli, template_tree: Path, domain: str, answer: str, program: str
+) -> None:
     """What Renovate's preset customManagers:makefileVersions looks for: a comment, and `…_VERSION` below."""
-    makefile = (emit(cli, "it", "http-api", template_tree, "database=postgres") / "Makefile").read_text()
+    makefile = (emit(cli, "it", domain, template_tree, answer) / "Makefile").read_text()
     literal = re.findall(r"(?m)^(\w+) *[:?]?= *(?:\w+:)?v?\d\S*$", makefile)
     comment = r"# renovate: datasource=[a-z-]+ depName=\S+(?: extractVersion=\S+)?"
     known = re.findall(rf"(?m)^{comment}\n(\w+_VERSION) *[:?]?= *\S+$", makefile)
-    assert "POSTGRES_VERSION" in known
+    assert f"{program}_VERSION" in known
     assert literal == known
+
+
+def test_a_program_that_the_user_names_is_not_built(cli: Cli, template_tree: Path) -> None:
+    project = Cli(emit(cli, "it", "http-gateway", template_tree), cli.environment)
+    own, named = (project.run("make", "--dry-run", "deny", *set).stdout for set in ((), ("CARGO_DENY=deny",)))
+    assert own.startswith("cargo install ")
+    assert named == "deny --locked check bans licenses sources\n"
 
 
 def test_an_undefined_name_in_a_template_is_an_error(cli: Cli, template_tree: Path, tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from
 
 /// A peer of which nothing was heard for so long is asked whether it is there.
 const PEER_SILENCE: Duration = Duration::from_mins(1);
-/// A peer that does not confirm for so long what was sent to it has gone.
-const PEER_CONFIRMS: Duration = Duration::from_secs(30);
+/// Again after so long without an answer.
+const PEER_ASKED: Duration = Duration::from_secs(10);
+/// And after so many times it has gone.
+const PEER_ASKED_TIMES: u32 = 3;
 
 /// A listener for each worker, all on the same port.
 pub fn bind(address: SocketAddr, workers: usize, takeover: bool) -> io::Result<Vec<Socket>> {
@@ -47,8 +49,13 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     // Linux hands these down to the connections that are accepted.
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PEER_SILENCE))?;
-    socket.set_tcp_user_timeout(Some(PEER_CONFIRMS))?;
+    // What is sent, and not read, has its bounds in the settings.
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new()
+            .with_time(PEER_SILENCE)
+            .with_interval(PEER_ASKED)
+            .with_retries(PEER_ASKED_TIMES),
+    )?;
     Ok(socket)
 }
 
@@ -127,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_connection_notices_a_peer_that_has_gone() {
+    fn an_accepted_connection_asks_whether_a_silent_peer_is_there_and_bounds_no_other() {
         let [listening] =
             <[Socket; 1]>::try_from(bind(SocketAddr::from(([127, 0, 0, 1], 0)), 1, false).unwrap())
                 .unwrap();
@@ -136,7 +143,9 @@ mod tests {
         let (accepted, _) = listening.accept().unwrap();
         assert!(accepted.keepalive().unwrap() && accepted.tcp_nodelay().unwrap());
         assert_eq!(accepted.tcp_keepalive_time().unwrap(), PEER_SILENCE);
-        assert_eq!(accepted.tcp_user_timeout().unwrap(), Some(PEER_CONFIRMS));
+        assert_eq!(accepted.tcp_keepalive_interval().unwrap(), PEER_ASKED);
+        assert_eq!(accepted.tcp_keepalive_retries().unwrap(), PEER_ASKED_TIMES);
+        assert_eq!(accepted.tcp_user_timeout().unwrap(), None);
     }
 
     #[tokio::test]

@@ -38,7 +38,9 @@ fn upstream() -> SocketAddr {
                 count => length += count,
             }
             let received = &buffer[..length];
-            if received.ends_with(b"\r\n\r\n") || received.ends_with(&POST[POST.len() - 64..]) {
+            let is_get = received.starts_with(b"G");
+            let end = if is_get { b"\r\n\r\n" } else { &POST[POST.len() - 64..] };
+            if received.ends_with(end) {
                 stream.write_all(OK.as_bytes()).unwrap();
                 length = 0;
             }
