@@ -116,7 +116,7 @@ OTHER_ANSWERS = {
     "tracing": ("false",),
     "rate_limit": ("true",),
     "deploy": ("none", "systemd"),
-    "ci": ("gitlab",),
+    "ci": ("gitlab", "none"),
 }
 TEXTS = {"project_name", "description", "owner", "module_prefix"}
 LOCKS = {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum", "Cargo.lock"}
