@@ -29,7 +29,7 @@ class User:
     def verify(self, *arguments: object, **extra: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end."""
         with self.verifying(*arguments, **extra) as process:
-            out, err = process.communicate(timeout=20 * MINUTES)
+            out, err = process.communicate(timeout=40 * MINUTES)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     @contextmanager
