@@ -169,7 +169,7 @@ def test_what_is_no_report_is_told_in_one_line(tmp_path: Path, name: str) -> Non
 
 
 def test_two_shards_give_the_report_of_one_run(user: User, tmp_path: Path) -> None:
-    arguments = ("http-gateway", "--rows", "each", "--level", "render", "--engine", "host", "--jobs", "2")
+    arguments = ("sensor-node", "--rows", "each", "--level", "render", "--engine", "host", "--jobs", "2")
     for part in ("1/2", "2/2"):
         directory = tmp_path / part.partition("/")[0]
         finished = user.verify(*arguments, "--shard", part, "--report", directory)
