@@ -83,12 +83,13 @@ func newCursor(query string, position any) string {
 	return base64.RawURLEncoding.EncodeToString(append(sum[:cursorSum:cursorSum], text...))
 }
 
-// openCursor sets position to where the page ended that a cursor came with, and reports whether it
-// was a page of this query.
-func openCursor(cursor, query string, position any) bool {
+// openCursor sets position, and the device in it, to where the page ended that a cursor came with, and
+// reports whether it was a page of this query. Who knows how cursors are made can make one of a device
+// that can't be.
+func openCursor(cursor, query string, position any, device *string) bool {
 	if text, _ := base64.RawURLEncoding.DecodeString(cursor); len(text) > cursorSum {
 		_ = json.Unmarshal(text[cursorSum:], position)
 	}
 	// Whatever could not be read does not make the same cursor again.
-	return newCursor(query, position) == cursor
+	return newCursor(query, position) == cursor && ValidDevice(*device)
 }
