@@ -107,7 +107,7 @@ def name_after(destination: Path, given: Mapping[str, object], questionnaire: Qu
 
 def _remedy(name: str, values: Mapping[str, Any], questionnaire: Questionnaire) -> str:
     question = questionnaire.questions[name]
-    allowed = [str(choice.value) for choice in questionnaire.choices(question, values) if not choice.refused]
+    allowed = [str(answer) for answer in questionnaire.allowed(question, values)]
     if name == "domain":
         return f"add --domain with one of {', '.join(allowed)}"
     if question.type == "bool":

@@ -35,9 +35,7 @@ def describe(
         name=question.name,
         help=question.help,
         default=None if question.default is MISSING else evaluation.values.get(question.name),
-        choices=tuple(
-            one.value for one in questionnaire.choices(question, evaluation.values) if not one.refused
-        ),
+        choices=questionnaire.allowed(question, evaluation.values),
         decides=effect.get("decides", ""),
         dependencies=effect.get("dependencies", ""),
         image=effect.get("image", ""),

@@ -131,6 +131,10 @@ class Questionnaire:
 
         return choices(self, question, values)
 
+    def allowed(self, question: Question, values: Mapping[str, Any]) -> tuple[object, ...]:
+        """Of the choices those that can be chosen with the other answers."""
+        return tuple(choice.value for choice in self.choices(question, values) if not choice.refused)
+
     def offered(self, question: Question, values: Mapping[str, Any]) -> list[object]:
         """Every answer that is on offer: false and true, or what `choices` has; none for free text."""
         choices = self.choices(question, values)

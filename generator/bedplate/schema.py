@@ -27,7 +27,7 @@ def schema(questionnaire: Questionnaire, catalogue: Catalogue) -> dict[str, Any]
         "properties": properties,
         "required": ["domain"],
         "additionalProperties": False,
-        "allOf": [_branch(questionnaire, name, evaluation) for name, evaluation in by_domain.items()],
+        "allOf": [_branch(questionnaire, name, questions, by_domain[name]) for name in by_domain],
     }
 
 
@@ -62,23 +62,24 @@ def _domain(questionnaire: Questionnaire, catalogue: Catalogue) -> dict[str, Any
     }
 
 
-def _branch(questionnaire: Questionnaire, domain: str, evaluation: Evaluation) -> dict[str, Any]:
+def _branch(
+    questionnaire: Questionnaire, domain: str, questions: list[Question], evaluation: Evaluation
+) -> dict[str, Any]:
     """What one domain adds: defaults and choices of what it asks, and `false` for what it does not ask."""
-    questions = [
-        question for question in questionnaire if not question.computed and question.name != "domain"
-    ]
-    asked = [question for question in questions if question.name in evaluation.asked]
-    put = {question.name: _put(questionnaire, question, evaluation) for question in asked}
-    hidden = {question.name: False for question in questions if question not in asked}
+    added = {
+        question.name: question.name in evaluation.asked and _put(questionnaire, question, evaluation)
+        for question in questions
+        if question.name != "domain"
+    }
     return {
         "if": {"properties": {"domain": {"const": domain}}, "required": ["domain"]},
-        "then": {"properties": put | hidden},
+        "then": {"properties": added},
     }
 
 
 def _put(questionnaire: Questionnaire, question: Question, evaluation: Evaluation) -> dict[str, Any]:
     known = {"default": evaluation.values[question.name]} if question.name in evaluation.values else {}
-    choices = questionnaire.choices(question, evaluation.values)
-    if any(choice.refused for choice in choices):
-        known["enum"] = [choice.value for choice in choices if not choice.refused]
+    allowed = questionnaire.allowed(question, evaluation.values)
+    if len(allowed) < len(questionnaire.choices(question, evaluation.values)):
+        known["enum"] = list(allowed)
     return known

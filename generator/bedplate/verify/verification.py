@@ -171,11 +171,16 @@ class Verification:
             reason = f"needs rows of {', '.join(sorted(missing))}"
             return Findings((Check(name, Status.SKIPPED, reason),))
         try:
-            emitting = {row.digest: row for row in (*chosen, *select(questionnaire, "pairwise"))}.values()
-            unused = list(self.snapshot.unused([settled(questionnaire, row) for row in emitting]))
+            unused = self._unused(chosen)
+            if unused:
+                unused = self._unused((*chosen, *select(questionnaire, "pairwise")))
         except TemplateError as error:  # one of the rows says which path it is
             return Findings((Check(name, Status.FAILED, f"a path can't be rendered: {error}"),))
         return Findings((verdict(name, unused),))
+
+    def _unused(self, rows: Iterable[Row]) -> list[str]:
+        """Files of the templates that none of these rows emits."""
+        return list(self.snapshot.unused(settled(self.snapshot.questionnaire, row) for row in rows))
 
     def _jobs(self) -> int:
         """As many as were asked for, and no more than the engine's machine has memory for."""
