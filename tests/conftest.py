@@ -23,11 +23,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def user_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a user with no settings, caches or git configuration of their own."""
+    """The environment of a user with no settings, caches or git configuration, outside of any make."""
     home = tmp_path_factory.mktemp("home")
     (home / "settings.yml").write_text("{}\n")
     (home / "gitconfig").write_text("[user]\nname = Ada\nemail = ada@example.com\n")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("BEDPLATE_", "GIT_"))}
+    left_out = ("BEDPLATE_", "GIT_", "MAKE", "MFLAGS")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
     return kept | {
         "COPIER_CACHE_DIR": str(home / "copier"),
         "COPIER_SETTINGS_PATH": str(home / "settings.yml"),
