@@ -70,7 +70,7 @@ _RUST_PLACES: Final[Mapping[str, str]] = {
     "smuggling": "src/gateway/policy.rs",
     "rate limit": "src/rate_limit.rs",
     "metrics": "src/stats.rs",
-    "hostile": "src/gateway/policy.rs, src/connection.rs and src/runtime.rs",
+    "hostile": "src/gateway and src/connection.rs",
     "drain": "src/service.rs and src/runtime.rs",
     "stop": "src/service.rs and src/main.rs",
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::answers::Answers;
 use crate::config::{self, Config};
 use crate::settings::Settings;
-use crate::stats::Answers;
 use crate::upstream::Cluster;
 use crate::upstream::budget::Budget;
 

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use http::StatusCode;
 use tokio::time::Instant;
 
+use super::line::{Entry, Line};
 use super::route::{Route, Routes};
 use super::{Client, Gateway};
-use crate::access_log::Entry;
 use crate::stats::Gauge;
 
 /// Counted and logged when it is dropped.
@@ -28,7 +28,9 @@ impl Drop for Served {
         let Gateway { stats, log, .. } = &*self.gateway;
         let answers = self.route.as_ref().map_or(&self.routes.unrouted, |route| &route.answers);
         answers.count(self.status, took);
-        log.write(&self.entry, self.status, self.client.exchange.is_broken(), took, stats);
+        let (status, broken) = (self.status, self.client.exchange.is_broken());
+        let line = || Line { entry: self.entry.clone(), status, broken, took };
+        log.write(self.entry.is_error(status, broken), line, stats);
         self.client.exchange.end();
     }
 }
