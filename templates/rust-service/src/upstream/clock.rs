@@ -14,7 +14,11 @@ impl Clock {
     }
 
     pub fn now(self) -> u64 {
-        micros(self.0.elapsed())
+        self.at(Instant::now())
+    }
+
+    pub fn at(self, time: Instant) -> u64 {
+        micros(time.duration_since(self.0))
     }
 }
 

@@ -109,27 +109,31 @@ impl Gateway {
         }
         let spare = plan.repeatable.then(|| copy(&request));
         loop {
-            let pooled = endpoint.pool.checkout(config.upstream.idle);
+            let mut began = Instant::now();
+            let pooled = endpoint.pool.checkout(began, config.upstream.idle);
             let reused = pooled.is_some();
-            let sender = match pooled {
-                Some(sender) => Ok(sender),
-                None => self.connect(config, endpoint).await,
+            let mut sender = match pooled {
+                Some(sender) => sender,
+                None => match self.connect(config, endpoint).await {
+                    Ok(sender) => {
+                        began = Instant::now();
+                        sender
+                    }
+                    Err(failure) => {
+                        let again = Some(request);
+                        return Err(Miss { failure, again });
+                    }
+                },
             };
-            let mut sender = match sender {
-                Ok(sender) => sender,
-                Err(failure) => {
-                    let again = Some(request);
-                    return Err(Miss { failure, again });
-                }
-            };
-            let began = Instant::now();
             let answer = sender.try_send_request(request);
-            let failure = match within(config.upstream.response, &plan.progress, answer).await {
+            let time = config.upstream.response;
+            let failure = match within(began + time, time, &plan.progress, answer).await {
                 Some(Ok(answer)) => match accept(answer, plan.upgrade.as_ref()) {
                     Some(answer) => {
                         // How long a client takes to send a body tells nothing about the endpoint.
                         let sent = began.max(plan.progress.last.get());
-                        cluster.answered(endpoint, sent.elapsed());
+                        let now = Instant::now();
+                        cluster.answered(endpoint, now, now.duration_since(sent));
                         let progress = Rc::clone(&plan.progress);
                         let max_idle = config.upstream.max_idle;
                         let lease = Lease { slot, sender: Some(sender), progress, max_idle };
@@ -189,14 +193,15 @@ fn copy(request: &Request<RequestBody>) -> Request<()> {
     copy
 }
 
-/// Waits for an answer, counted from the last piece of the request. None when it takes too long.
+/// Waits for an answer until a deadline, or as long as `time` after the last piece of the request. None
+/// when it takes longer.
 async fn within<T>(
+    mut deadline: Instant,
     time: Duration,
     progress: &Progress,
     answer: impl Future<Output = T>,
 ) -> Option<T> {
     let mut answer = std::pin::pin!(answer);
-    let mut deadline = Instant::now() + time;
     loop {
         if let Ok(answer) = timeout_at(deadline, answer.as_mut()).await {
             return Some(answer);

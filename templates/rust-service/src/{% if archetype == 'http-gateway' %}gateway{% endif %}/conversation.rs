@@ -23,7 +23,7 @@ impl Gateway {
     /// Serves a connection to its end.
     pub async fn converse(self: Rc<Self>, stream: TcpStream, peer: SocketAddr, place: Place) {
         let stats = Arc::clone(&self.stats);
-        let client = Client { peer: peer.ip(), exchange: Arc::default(), place };
+        let client = Client::new(peer.ip(), place);
         match converse(self, stream, client).await {
             Err(error) if error.is_parse() => count(&stats.refused_by_parser),
             Err(error) if is_late(&error) => count(&stats.clients_timed_out),

@@ -1,9 +1,7 @@
 //! What is rewritten: fields that are for one hop only are dropped, those that tell of this hop added.
 
-use std::net::IpAddr;
-
 use http::header::{self, CONNECTION, Entry, HeaderName, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA};
-use http::{HeaderMap, HeaderValue, Version};
+use http::{HeaderMap, HeaderValue};
 
 /// More names than this in Connection are an attack.
 const MOST_NAMES: usize = 8;
@@ -88,9 +86,15 @@ impl Connection {
     /// for each connection-option in this field, remove any header or trailer field(s) from the message
     /// with the same name as the connection-option" (RFC 9110 section 7.6.1)
     pub fn drop_from(&self, headers: &mut HeaderMap) {
-        for name in DROPPED.iter().chain(&self.names) {
-            headers.remove(name);
-        }
+        drop_all(headers, |name| DROPPED.contains(name) || self.names.contains(name));
+    }
+}
+
+/// Asks about the fields that are there: to look for each that might be costs more.
+fn drop_all(headers: &mut HeaderMap, is_dropped: impl Fn(&HeaderName) -> bool) {
+    let dropped: Vec<_> = headers.keys().filter(|name| is_dropped(name)).cloned().collect();
+    for name in &dropped {
+        headers.remove(name);
     }
 }
 
@@ -100,10 +104,8 @@ fn is_forwarded(name: &HeaderName) -> bool {
 
 /// What a peer that nobody vouches for says about others.
 pub fn forget_claims(headers: &mut HeaderMap) {
-    let claims: Vec<_> = headers.keys().filter(|name| is_forwarded(name)).cloned().collect();
-    for name in claims.iter().chain([&header::FORWARDED, &REAL_IP, &REQUEST_ID]) {
-        headers.remove(name);
-    }
+    let claims = [header::FORWARDED, REAL_IP, REQUEST_ID];
+    drop_all(headers, |name| claims.contains(name) || is_forwarded(name));
 }
 
 /// The id that a request came with, when it is one.
@@ -115,35 +117,25 @@ pub fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// Tells the next hop whom the request came from, and by way of whom.
-pub fn add_own(
-    headers: &mut HeaderMap,
-    version: Version,
-    peer: IpAddr,
-    own_name: &str,
-    id: &HeaderValue,
-) {
-    append(headers, FOR, &peer.to_canonical().to_string());
+pub fn add_own(headers: &mut HeaderMap, peer: &HeaderValue, via: HeaderValue, id: &HeaderValue) {
+    append(headers, FOR, peer.clone());
     if let Some(host) = headers.get(header::HOST).cloned() {
         headers.entry(HOST).or_insert(host);
     }
     headers.entry(PROTO).or_insert(HeaderValue::from_static("http"));
     headers.insert(REQUEST_ID, id.clone());
-    let version = if version == Version::HTTP_10 { "1.0" } else { "1.1" };
-    append(headers, VIA, &format!("{version} {own_name}"));
+    append(headers, VIA, via);
 }
 
 /// Adds to a list, which may be on several lines.
-fn append(headers: &mut HeaderMap, name: HeaderName, item: &str) {
-    let mut list = String::new();
-    for line in headers.get_all(&name).iter().filter_map(|line| line.to_str().ok()) {
-        list.push_str(line);
-        list.push_str(", ");
-    }
-    list.push_str(item);
-    if let Ok(value) = HeaderValue::from_str(&list) {
-        match headers.entry(name) {
-            Entry::Occupied(mut entry) => drop(entry.insert_mult(value)),
-            Entry::Vacant(entry) => drop(entry.insert(value)),
+fn append(headers: &mut HeaderMap, name: HeaderName, item: HeaderValue) {
+    match headers.entry(name) {
+        Entry::Vacant(entry) => drop(entry.insert(item)),
+        Entry::Occupied(mut entry) => {
+            let lines = entry.iter().chain([&item]).filter_map(|line| line.to_str().ok());
+            if let Ok(list) = HeaderValue::try_from(lines.collect::<Vec<_>>().join(", ")) {
+                entry.insert_mult(list);
+            }
         }
     }
 }
@@ -231,8 +223,8 @@ mod tests {
             ("via", "1.1 second"),
             ("x-forwarded-for", "192.0.2.1"),
         ]);
-        let id = HeaderValue::from_static("a-1");
-        add_own(&mut headers, Version::HTTP_11, [192, 0, 2, 7].into(), "edge", &id);
+        let [peer, via, id] = ["192.0.2.7", "1.1 edge", "a-1"].map(HeaderValue::from_static);
+        add_own(&mut headers, &peer, via, &id);
         let lines: Vec<_> = headers.get_all("via").iter().collect();
         assert_eq!(lines, ["1.0 first, 1.1 second, 1.1 edge"]);
         assert_eq!(headers["x-forwarded-for"], "192.0.2.1, 192.0.2.7");

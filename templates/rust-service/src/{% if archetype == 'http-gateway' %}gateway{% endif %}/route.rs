@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::{HeaderValue, Version};
+
 use super::answers::Answers;
 use crate::config::{self, Config};
 use crate::settings::Settings;
@@ -18,6 +20,7 @@ pub struct Routes {
     pub clusters: Vec<Rc<Cluster>>,
     /// For requests that no route is for.
     pub unrouted: Arc<Answers>,
+    via: HeaderValue,
     precedence: Vec<Rc<Route>>,
 }
 
@@ -52,6 +55,7 @@ impl Routes {
         Self {
             budget: Budget::new(&config.retry, share),
             unrouted: answers.next().map(Arc::clone).unwrap_or_default(),
+            via: hop("1.1", &config.name),
             precedence,
             clusters: clusters.into_values().collect(),
             config,
@@ -59,9 +63,19 @@ impl Routes {
         }
     }
 
+    /// What is added to Via of a request that came in this version.
+    pub fn via(&self, version: Version) -> HeaderValue {
+        if version == Version::HTTP_10 { hop("1.0", &self.config.name) } else { self.via.clone() }
+    }
+
     pub fn find(&self, host: &str, path: &str) -> Option<&Rc<Route>> {
         self.precedence.iter().find(|route| matches(&route.config, host, path))
     }
+}
+
+fn hop(version: &str, name: &str) -> HeaderValue {
+    let hop = HeaderValue::try_from(format!("{version} {name}"));
+    hop.unwrap_or(HeaderValue::from_static("1.1 -"))
 }
 
 fn matches(route: &config::Route, host: &str, path: &str) -> bool {
