@@ -134,7 +134,7 @@ fn append(headers: &mut HeaderMap, name: HeaderName, item: HeaderValue) {
         Entry::Occupied(mut entry) => {
             let lines = entry.iter().chain([&item]).filter_map(|line| line.to_str().ok());
             if let Ok(list) = HeaderValue::try_from(lines.collect::<Vec<_>>().join(", ")) {
-                entry.insert_mult(list);
+                entry.insert(list);
             }
         }
     }
@@ -221,12 +221,13 @@ mod tests {
             ("host", "shop"),
             ("via", "1.0 first"),
             ("via", "1.1 second"),
+            ("via", "1.1 third"),
             ("x-forwarded-for", "192.0.2.1"),
         ]);
         let [peer, via, id] = ["192.0.2.7", "1.1 edge", "a-1"].map(HeaderValue::from_static);
         add_own(&mut headers, &peer, via, &id);
         let lines: Vec<_> = headers.get_all("via").iter().collect();
-        assert_eq!(lines, ["1.0 first, 1.1 second, 1.1 edge"]);
+        assert_eq!(lines, ["1.0 first, 1.1 second, 1.1 third, 1.1 edge"]);
         assert_eq!(headers["x-forwarded-for"], "192.0.2.1, 192.0.2.7");
         assert_eq!(headers["x-forwarded-host"], "shop");
         assert_eq!(headers["x-forwarded-proto"], "http");
