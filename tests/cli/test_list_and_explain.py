@@ -114,6 +114,7 @@ OTHER_ANSWERS = {
     "database": ("postgres", "sqlite"),
     "auth": ("oidc",),
     "tracing": ("false",),
+    "tls": ("true",),
     "rate_limit": ("true",),
     "deploy": ("none", "systemd"),
     "ci": ("gitlab", "none"),
@@ -121,7 +122,7 @@ OTHER_ANSWERS = {
 TEXTS = {"project_name", "description", "owner", "module_prefix"}
 LOCKS = {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum", "Cargo.lock"}
 ONLY_GO = {"module_prefix", "database", "auth", "tracing"}
-ONLY_RUST = {"rate_limit"}
+ONLY_RUST = {"tls", "rate_limit"}
 NOT_ASKED = {
     "go-service": ONLY_RUST,
     "rust-service": ONLY_GO,

@@ -17,7 +17,7 @@ ANSWERS = [
     *((domain, ()) for domain in DOMAINS),
     ("http-api", ("auth=oidc", "database=postgres")),
     ("http-api", ("database=sqlite", "ci=gitlab")),
-    ("http-gateway", ("deploy=systemd", "ci=gitlab", "rate_limit=true")),
+    ("http-gateway", ("deploy=systemd", "ci=gitlab", "rate_limit=true", "tls=true")),
 ]
 GO = ("http-api", "rpc-api")
 SHARED = {".copier-answers.yml", ".editorconfig", ".gitattributes", "LICENSE", "SECURITY.md", "README.md"}

@@ -1,4 +1,4 @@
-"""RSA signatures for tokens of a probe, RS256 of RFC 7518: short-lived keys that protect nothing."""
+"""RSA signatures over SHA-256 for tokens and certificates of a probe: short-lived keys that protect nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 _PRIME_BITS: Final = 1024
-_EXPONENT: Final = 65_537
+EXPONENT: Final = 65_537
+"""The public one of every key."""
 _ROUNDS: Final = 20
 """Of Miller and Rabin's test; a composite passes with a chance below 4^-20."""
 # DER of DigestInfo for SHA-256, RFC 8017, section 9.2, note 1.
@@ -26,13 +27,14 @@ class Key:
     id: str
     modulus: int
     secret: int
+    primes: tuple[int, int]
 
     @classmethod
     def make(cls, id: str) -> Key:
         """A new one; takes about a second."""
         first, second = _prime(), _prime()
         order = (first - 1) * (second - 1)
-        return cls(id, first * second, pow(_EXPONENT, -1, order))
+        return cls(id, first * second, pow(EXPONENT, -1, order), (first, second))
 
     @property
     def public(self) -> dict[str, str]:
@@ -43,17 +45,20 @@ class Key:
             "alg": "RS256",
             "kid": self.id,
             "n": encoded(_bytes(self.modulus)),
-            "e": encoded(_bytes(_EXPONENT)),
+            "e": encoded(_bytes(EXPONENT)),
         }
 
     def token(self, claims: Mapping[str, object]) -> str:
         """A JSON Web Token with these claims."""
         text = f"{part({'alg': 'RS256', 'typ': 'JWT', 'kid': self.id})}.{part(claims)}"
-        info = _SHA256 + hashlib.sha256(text.encode()).digest()
+        return f"{text}.{encoded(self.sign(text.encode()))}"
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature of `data`, RSASSA-PKCS1-v1_5 of RFC 8017."""
+        info = _SHA256 + hashlib.sha256(data).digest()
         size = len(_bytes(self.modulus))
         padded = b"\x00\x01" + b"\xff" * (size - len(info) - 3) + b"\x00" + info
-        signature = pow(int.from_bytes(padded), self.secret, self.modulus)
-        return f"{text}.{encoded(signature.to_bytes(size))}"
+        return pow(int.from_bytes(padded), self.secret, self.modulus).to_bytes(size)
 
 
 def part(members: Mapping[str, object]) -> str:
@@ -74,7 +79,7 @@ def _prime() -> int:
     while True:
         # The two highest bits make the product of two of them 2048 bits long.
         candidate = secrets.randbits(_PRIME_BITS) | 3 << (_PRIME_BITS - 2) | 1
-        if candidate % _EXPONENT != 1 and _is_prime(candidate):
+        if candidate % EXPONENT != 1 and _is_prime(candidate):
             return candidate
 
 

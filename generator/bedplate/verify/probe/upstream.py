@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,9 +56,10 @@ class Received:
 
 
 class Upstream:
-    """A server on an address of this machine, for the time of its with block."""
+    """A server on an address of this machine, for the time of its with block; under TLS with a context."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, context: ssl.SSLContext | None = None) -> None:
+        self._context = context
         self.received: list[Received] = []
         self.malformed: list[str] = []
         """What h11 says of anything that reached this upstream and is no request."""
@@ -95,6 +97,8 @@ class Upstream:
         connection.settimeout(_PATIENCE)
         parser = h11.Connection(h11.SERVER)
         with connection, contextlib.suppress(OSError):
+            if self._context:
+                connection = self._context.wrap_socket(connection, server_side=True)
             while (request := self._request(connection, parser)) is not None:
                 if self._over.is_set() or not self._answer(connection, request):
                     return
