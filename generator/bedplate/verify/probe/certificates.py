@@ -55,9 +55,7 @@ class Authority:
     def sign(self, key: Key, *hosts: str) -> bytes:
         """A certificate of `key` in PEM for names and addresses, valid since yesterday until tomorrow."""
         names = _value(_SEQUENCE, *map(_alternative, hosts))
-        return self._certificate(
-            key, hosts[0], _value(_SEQUENCE, _ALTERNATIVE_NAME, _value(_OCTETS, names))
-        )
+        return self._certificate(key, hosts[0], _value(_SEQUENCE, _ALTERNATIVE_NAME, _value(_OCTETS, names)))
 
     def _certificate(self, key: Key, subject: str, extension: bytes) -> bytes:
         algorithm = _value(_SEQUENCE, _RSA_SHA256, _NULL)

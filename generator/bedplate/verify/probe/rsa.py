@@ -1,4 +1,4 @@
-"""RSA signatures over SHA-256 for tokens and certificates of a probe: short-lived keys that protect nothing."""
+"""RSA signatures for tokens and certificates of a probe, over SHA-256: keys that protect nothing."""
 
 from __future__ import annotations
 
