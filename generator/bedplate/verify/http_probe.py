@@ -29,6 +29,7 @@ from bedplate.verify.probe.outage import Keeping, try_database, try_outage
 from bedplate.verify.probe.platform import Platform, Ports
 from bedplate.verify.probe.rate import BURST, try_rate
 from bedplate.verify.probe.signals import try_signals
+from bedplate.verify.probe.tls import try_tls
 from bedplate.verify.probe.tracing import Traced, try_tracing
 from bedplate.verify.probe.trial import Trials
 from bedplate.verify.probe.vectors import load, try_vectors
@@ -69,6 +70,7 @@ _RUST_PLACES: Final[Mapping[str, str]] = {
     "endpoints": "src/upstream, src/health.rs and src/gateway/attempt.rs",
     "smuggling": "src/gateway/policy.rs",
     "rate limit": "src/rate_limit.rs",
+    "tls": "src/tls, src/config/tls.rs and src/gateway/conversation.rs",
     "metrics": "src/stats.rs",
     "hostile": "src/gateway and src/connection.rs",
     "drain": "src/service.rs and src/runtime.rs",
@@ -103,6 +105,8 @@ class Profile:
     """How readings are stored where the answer to `database` is one."""
     bounded: Mapping[str, Any] | None = None
     """How it is started so that a client may do little, where the answer to `rate_limit` is yes."""
+    secured: str | None = None
+    """The path of its configuration, which has it speak TLS where the answer to `tls` is yes."""
 
 
 def probe(
@@ -165,6 +169,8 @@ def _try_service(
             try_tracing(trials, platform, answers["project_name"], profile.traced)
         if profile.bounded and answers.get("rate_limit"):
             try_rate(trials, platform, profile.bounded)
+        if profile.secured and answers.get("tls"):
+            try_tls(trials, platform, profile.secured)
         if answers["archetype"] == "http-api":
             try_description(trials, platform, tester)
         try_hostile(trials, platform, profile.limits)
@@ -271,6 +277,7 @@ def _rust(image: Image, _: Headers) -> Profile:
         wrong={"files": {config: wrong}},
         named=("nowhere", "nobody"),
         bounded={"files": {config: LISTENERS + b"rate_limit = { per_second = 1, burst = %d }\n" % BURST}},
+        secured=config,
         contract=lambda trials, platform: _rust_contract(trials, platform, config),
     )
 
