@@ -19,7 +19,7 @@ use crate::support::{Answer, PATIENCE, read_answer};
 
 pub struct Authority {
     folder: TempDir,
-    issuer: CertifiedIssuer<'static, KeyPair>,
+    signer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
@@ -27,9 +27,9 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "authority of a test");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let authority = Self { folder: TempDir::new().unwrap(), issuer };
-        std::fs::write(authority.path("ca.pem"), authority.issuer.pem()).unwrap();
+        let signer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let authority = Self { folder: TempDir::new().unwrap(), signer };
+        std::fs::write(authority.path("ca.pem"), authority.signer.pem()).unwrap();
         authority
     }
 
@@ -46,7 +46,7 @@ impl Authority {
     pub fn pair(&self, host: &str) -> String {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([host.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let certificate = params.signed_by(&key, &self.signer).unwrap();
         let paths = [format!("{host}.crt"), format!("{host}.key")].map(|name| self.path(&name));
         std::fs::write(&paths[0], certificate.pem()).unwrap();
         std::fs::write(&paths[1], key.serialize_pem()).unwrap();
@@ -71,7 +71,7 @@ impl Authority {
     /// For clients that trust it, and show what they have for a host.
     pub fn client(&self, shown: Option<&str>) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
-        roots.add(self.issuer.der().clone()).unwrap();
+        roots.add(self.signer.der().clone()).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
