@@ -43,7 +43,6 @@ pub fn terminator(tls: &Tls, problems: &mut Vec<String>) -> Option<Terminator> {
     if tls.client_auth != ClientAuth::None {
         // A session that is resumed would pass for one whose certificate was looked at.
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
     }
     Some(Terminator { identities, config: Arc::new(config) })
 }
