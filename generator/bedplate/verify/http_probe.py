@@ -28,6 +28,7 @@ from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
 from bedplate.verify.probe.outage import Keeping, try_database, try_outage
 from bedplate.verify.probe.platform import Platform, Ports
 from bedplate.verify.probe.rate import BURST, try_rate
+from bedplate.verify.probe.relay import try_proxy
 from bedplate.verify.probe.signals import try_signals
 from bedplate.verify.probe.tls import try_tls
 from bedplate.verify.probe.tracing import Traced, try_tracing
@@ -37,7 +38,6 @@ from bedplate.verify.probe.wire import Headers, render
 
 _LARGE_REST: Final = 20
 """Bytes of a request that come late."""
-
 
 _GO_PLACES: Final[Mapping[str, str]] = {
     "image": "Dockerfile",
@@ -67,7 +67,8 @@ _RUST_PLACES: Final[Mapping[str, str]] = {
     "log": "src/telemetry.rs",
     "log level": "src/admin.rs and src/telemetry.rs",
     "gateway": "src/gateway",
-    "endpoints": "src/upstream, src/health.rs and src/gateway/attempt.rs",
+    "proxy": "src/tcp and src/service.rs",
+    "endpoints": "src/upstream, src/health.rs and what connects: src/gateway/attempt.rs or src/tcp/mod.rs",
     "smuggling": "src/gateway/policy.rs",
     "rate limit": "src/rate_limit.rs",
     "tls": "src/tls, src/config/tls.rs and src/gateway/conversation.rs",
@@ -132,7 +133,9 @@ def probe(
     ports = Ports(**answers["ports"])
     try_image(trials, client, image, _expected(answers, ports), run_id)
     with Platform(client, image, run_id, ports) as platform:
-        if answers.get("auth", "none") == "none":
+        if answers["archetype"] == "tcp-proxy":
+            try_proxy(trials, platform, _times(answers), limited=answers["rate_limit"])
+        elif answers.get("auth", "none") == "none":
             _try_service(trials, platform, answers, tester, database)
         elif platform.direct:
             with _trusted(platform) as issuer:
@@ -150,10 +153,8 @@ def _try_service(
     database: str | None,
     issuer: Issuer | None = None,
 ) -> None:
-    inspected = platform.client.images.get(platform.image)
+    inspected, times = platform.client.images.get(platform.image), _times(answers)
     profile = PROFILES[answers["archetype"]](inspected, platform.credentials)
-    drain = answers["drain"]
-    times = Times(drain["delay_seconds"], drain["timeout_seconds"], drain["grace_period_seconds"])
     if not try_start(trials, platform, inspected.labels, profile.ready_ms):
         trials.skip("everything else", "the service never became ready")
         return
@@ -180,6 +181,11 @@ def _try_service(
             try_outage(trials, platform, store, profile.keeping)
         if issuer and profile.ask and profile.refused:  # the last, since it rotates the keys
             try_auth(trials, platform, issuer, profile.ask, profile.refused)
+
+
+def _times(answers: Mapping[str, Any]) -> Times:
+    drain = answers["drain"]
+    return Times(drain["delay_seconds"], drain["timeout_seconds"], drain["grace_period_seconds"])
 
 
 def _expected(answers: Mapping[str, Any], ports: Ports) -> Expected:

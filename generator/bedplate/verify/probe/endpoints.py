@@ -81,14 +81,7 @@ def try_loss(trials: Trials, address: Address, web: Sequence[Upstream]) -> None:
 
 def try_account(trials: Trials, admin: Address, web: Sequence[Upstream]) -> None:
     """What the admin listener says, once the first endpoint is gone and its checks have failed."""
-    named = [":".join(map(str, upstream.address)) for upstream in web]
-    with trials.check("endpoints: /upstreams says which of them is down, in a table and as JSON"):
-        _wait("an endpoint that is down", lambda: "down" in _states(admin).values())
-        expect_same("states", dict(zip(named, ("down", "up"), strict=True)), _states(admin))
-        table = request(admin, "GET", "/upstreams").body.decode()
-        lines = {name: line for line in table.splitlines() for name in named if f" {name} " in line}
-        shown = "down" in lines.get(named[0], "") and " up " in lines.get(named[1], "")
-        expect(shown, f"expected a line for each endpoint with its state, got\n{table}")
+    named = try_states(trials, admin, [upstream.address for upstream in web])
     with trials.check("metrics: endpoints are counted, their failures by cause"):
         samples = scrape(admin)
         answers = [_value(samples, "_upstream_answers_total", name) for name in named]
@@ -99,6 +92,19 @@ def try_account(trials: Trials, admin: Address, web: Sequence[Upstream]) -> None
         expect(any(refused <= labels for labels in causes), f"expected {refused}, got {causes}")
         ups = [_value(samples, "_upstream_up", name) for name in named]
         expect_same("upstream_up", [0.0, 1.0], ups)
+
+
+def try_states(trials: Trials, admin: Address, endpoints: Sequence[Address]) -> list[str]:
+    """What is said of two endpoints, of which the first is gone; their names."""
+    named = [":".join(map(str, address)) for address in endpoints]
+    with trials.check("endpoints: /upstreams says which of them is down, in a table and as JSON"):
+        _wait("an endpoint that is down", lambda: "down" in _states(admin).values())
+        expect_same("states", dict(zip(named, ("down", "up"), strict=True)), _states(admin))
+        table = request(admin, "GET", "/upstreams").body.decode()
+        lines = {name: line for line in table.splitlines() for name in named if f" {name} " in line}
+        shown = "down" in lines.get(named[0], "") and " up " in lines.get(named[1], "")
+        expect(shown, f"expected a line for each endpoint with its state, got\n{table}")
+    return named
 
 
 def _states(admin: Address) -> dict[str, str]:

@@ -74,6 +74,10 @@ class Instance:
         """The end of the log, for a detail of a check."""
         return "\n".join(self.log()[-10:])
 
+    def write(self, path: str, content: bytes) -> None:
+        """Replace a file that it was started with."""
+        self.container.put_archive(str(PurePosixPath(path).parent), _archive(path, content))
+
     def signal(self, name: str) -> None:
         """Send a signal to the process."""
         self.container.kill(signal=name)

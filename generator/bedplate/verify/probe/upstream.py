@@ -8,15 +8,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import h11
 
-from bedplate.verify.probe.wire import Address
+from bedplate.verify.probe.server import Server
 
 _PATIENCE: Final = 30.0
 _CHUNK: Final = 65_536
@@ -55,8 +53,8 @@ class Received:
         return ", ".join(values) if values else None
 
 
-class Upstream:
-    """A server on an address of this machine, for the time of its with block; under TLS with a context."""
+class Upstream(Server):
+    """A server of HTTP; under TLS with a context."""
 
     def __init__(self, host: str, context: ssl.SSLContext | None = None) -> None:
         self._context = context
@@ -64,34 +62,7 @@ class Upstream:
         self.malformed: list[str] = []
         """What h11 says of anything that reached this upstream and is no request."""
         self.well = True
-        self._listener = socket.create_server((host, 0), backlog=512)
-        self.address: Address = self._listener.getsockname()
-        """Where it listens."""
-        self._over = threading.Event()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Take no more connections, and answer nothing any more on those that there are."""
-        self._over.set()
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        super().__init__(host)
 
     def _serve(self, connection: socket.socket) -> None:
         connection.settimeout(_PATIENCE)
