@@ -19,6 +19,7 @@ DOMAINS = {
     "http-api": "go-service",
     "rpc-api": "go-service",
     "http-gateway": "rust-service",
+    "tcp-proxy": "rust-service",
     "sensor-node": "rust-embedded",
 }
 
@@ -86,6 +87,7 @@ def test_the_schema_gives_the_default_of_each_domain(schema: dict[str, Any]) -> 
         "http-api": "telemetry",
         "rpc-api": "telemetry",
         "http-gateway": "gateway",
+        "tcp-proxy": "relay",
         "sensor-node": "sensor-node",
     }
 

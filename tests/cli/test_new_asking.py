@@ -48,7 +48,8 @@ def test_asks_the_domain_first_and_then_what_it_needs(cli: Cli) -> None:
         terminal.expect("What are you building")
         terminal.send(DOWN + DOWN + ENTER)
         questions = ("Name of the project", "One sentence", "Who holds", "Licence")
-        for help_text in (*questions, "how many requests", "deployed with", "runs its verbs"):
+        own = ("speak TLS", "each client asks for", "deployed with", "runs its verbs")
+        for help_text in (*questions, *own):
             terminal.expect(help_text)
             terminal.send(ENTER)
         assert finish(terminal) == 0
@@ -92,7 +93,7 @@ def test_leaves_colours_out_when_asked_to(cli: Cli, no_color: str, coloured: boo
 def test_refuses_an_answer_that_turns_out_to_be_hidden(cli: Cli) -> None:
     with asked(cli, "demo", "--set", "module_prefix=example.com") as terminal:
         terminal.expect("What are you building")
-        terminal.send(DOWN + DOWN + DOWN + ENTER)
+        terminal.send(4 * DOWN + ENTER)
         for help_text in ("Name of the project", "One sentence", "Who holds", "Licence"):
             terminal.expect(help_text)
             terminal.send(ENTER)

@@ -13,7 +13,8 @@ LONGEST = 40
 ANSWERS = {
     "an unknown domain, with the nearest match": (
         ["--domain", "http-apy"],
-        "--domain http-apy: not one of http-api, rpc-api, http-gateway, sensor-node; did you mean http-api?",
+        "--domain http-apy: not one of http-api, rpc-api, http-gateway, tcp-proxy, sensor-node; "
+        "did you mean http-api?",
     ),
     "an unknown key, with the nearest match": (
         ["--domain", "http-api", "--set", "license=MIT"],
@@ -77,7 +78,7 @@ ANSWERS = {
     "a missing domain, even with --defaults": (
         [],
         "domain: not answered, and no terminal to ask on; add --domain with one of http-api, rpc-api, "
-        "http-gateway, sensor-node",
+        "http-gateway, tcp-proxy, sensor-node",
     ),
 }
 
@@ -126,7 +127,7 @@ def test_lists_every_missing_answer_when_there_is_no_terminal(cli: Cli) -> None:
 def test_refuses_the_name_of_a_crate_that_the_project_depends_on(cli: Cli, template_repository: Cli) -> None:
     source = template_repository.directory
     index = yaml.safe_load((source / "locks/index.yml").read_text())["locks"]["default"]
-    (source / "locks" / index["http-gateway,rate_limit=false"]["Cargo.lock"]).write_text(
+    (source / "locks" / index["http-gateway,tls=false,rate_limit=false"]["Cargo.lock"]).write_text(
         '[[package]]\nname = "hyper-util"\nversion = "0.1.21"\nsource = "registry"\n'
     )
     assert_refused(

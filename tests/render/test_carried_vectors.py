@@ -8,11 +8,12 @@ import pytest
 from bedplate.render import render
 from shell import ROOT
 
-# A gateway passes on what others say, and speaks neither half.
+# Gateway and proxy pass on what others say, and speak neither half.
 HALVES = {
     "http-api": ["http.json"],
     "rpc-api": ["http.json"],
     "http-gateway": [],
+    "tcp-proxy": [],
     "sensor-node": ["frames.json"],
 }
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from shell import ROOT, Cli
 
-DOMAINS = ("http-api", "rpc-api", "http-gateway", "sensor-node")
+DOMAINS = ("http-api", "rpc-api", "http-gateway", "tcp-proxy", "sensor-node")
 # Answers that, with the defaults, bring in every file of the templates.
 ANSWERS = [
     *((domain, ()) for domain in DOMAINS),
     ("http-api", ("auth=oidc", "database=postgres")),
     ("http-api", ("database=sqlite", "ci=gitlab")),
     ("http-gateway", ("deploy=systemd", "ci=gitlab", "rate_limit=true", "tls=true")),
+    ("tcp-proxy", ("rate_limit=true",)),
 ]
 GO = ("http-api", "rpc-api")
 SHARED = {".copier-answers.yml", ".editorconfig", ".gitattributes", "LICENSE", "SECURITY.md", "README.md"}

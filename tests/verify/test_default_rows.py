@@ -26,6 +26,8 @@ BUDGETS = [
     ("rpc-api", "drain failures", 0, "requests"),
     ("http-gateway", "image size", 30, "MB"),
     ("http-gateway", "drain failures", 0, "requests"),
+    ("tcp-proxy", "image size", 30, "MB"),
+    ("tcp-proxy", "drain failures", 0, "connections"),
     ("sensor-node", "flash", 3584, "B"),
 ]
 
@@ -64,7 +66,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory, user_environment: dict[st
     return Evidence(finished.returncode, finished.stdout, report, content, user.directories())
 
 
-DOMAINS = ["http-api", "rpc-api", "http-gateway", "sensor-node"]
+DOMAINS = ["http-api", "rpc-api", "http-gateway", "tcp-proxy", "sensor-node"]
 
 
 def failures(row: dict[str, Any]) -> list[str]:

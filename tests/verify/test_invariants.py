@@ -20,6 +20,7 @@ DOMAINS = {
     "http-api": "go-service",
     "rpc-api": "go-service",
     "http-gateway": "rust-service",
+    "tcp-proxy": "rust-service",
     "sensor-node": "rust-embedded",
 }
 MACHINE = "/srv/build-17"

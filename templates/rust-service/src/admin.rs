@@ -1,5 +1,5 @@
 //! The listener for probes, Prometheus and operators, on a thread of its own: what they ask for costs
-//! the requests of clients nothing.
+//! clients nothing.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

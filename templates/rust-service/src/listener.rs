@@ -50,13 +50,16 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     // Linux hands these down to the connections that are accepted.
     socket.set_tcp_nodelay(true)?;
     // What is sent, and not read, has its bounds in the settings.
-    socket.set_tcp_keepalive(
-        &TcpKeepalive::new()
-            .with_time(PEER_SILENCE)
-            .with_interval(PEER_ASKED)
-            .with_retries(PEER_ASKED_TIMES),
-    )?;
+    socket.set_tcp_keepalive(&keepalive())?;
     Ok(socket)
+}
+
+/// How a peer that is silent is asked whether it is there.
+pub fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(PEER_SILENCE)
+        .with_interval(PEER_ASKED)
+        .with_retries(PEER_ASKED_TIMES)
 }
 
 /// The next connection. `failed` is told what came in between.

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Phase {
     Running,
-    /// Not ready any more, but serving; every answer ends its connection.
+    /// Not ready any more, but serving.
     Draining,
     /// Listeners are closed; what is under way has this long to complete.
     Closing(Duration),
@@ -46,7 +46,7 @@ impl Switch {
 }
 
 impl Phases {
-    /// Asked for each request, so it takes no lock.
+    /// Asked often, so it takes no lock.
     pub fn is_running(&self) -> bool {
         self.running.load(Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! Which requests are logged: a word, or a share of them.
+//! What the access log is of: a word, or a share.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ pub enum AccessLog {
     Off,
     Errors,
     All,
-    /// Errors, and this share of the other requests.
+    /// Errors, and this share of what is none.
     Share(f64),
 }
 

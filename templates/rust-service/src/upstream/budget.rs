@@ -1,4 +1,4 @@
-//! How many retries there may be: a share of the requests, and some in every second.
+//! How many retries there may be: a share of what comes, and some in every second.
 
 use std::cell::RefCell;
 
@@ -23,7 +23,7 @@ impl Budget {
         }
     }
 
-    /// A request has come.
+    /// One more has come.
     pub fn deposit(&self) {
         let mut state = self.state.borrow_mut();
         // What ten seconds bring at most, so that a calm hour does not pay for a storm.
@@ -70,7 +70,7 @@ mod tests {
     async fn over_two_hours_of_failures_retries_are_their_share_and_ten_a_second() {
         let budget = Budget::new(&Retry { share: 0.2, per_second: 10 }, 1.0);
         let mut retries = 0;
-        // Twenty requests a second, each of which would be tried again.
+        // Twenty a second, each of which would be tried again.
         for _ in 0..2 * 3_600 * 20 {
             budget.deposit();
             retries += u32::from(budget.withdraw());
