@@ -9,7 +9,7 @@ from pathlib import Path
 from bedplate.questionnaire import MISSING, Evaluation, Question, Questionnaire
 
 _RECORD = "{{ _copier_conf.answers_file }}.jinja"
-_INCLUDE = re.compile(r"{%-?\s*include\s+'([^']+)'\s*(~)?")
+_INCLUDE = re.compile(r"{%-?\s*(?:include|from)\s+'([^']+)'\s*(~)?")
 
 
 @dataclass(frozen=True)

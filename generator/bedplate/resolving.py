@@ -73,11 +73,16 @@ def _tools(values: Mapping[str, Any]) -> list[str]:
 
 
 def _cargo(project: Path, values: Mapping[str, Any], upgrade: bool) -> str:
-    return "cargo generate-lockfile" if upgrade else "cargo update --workspace"
+    command = "cargo generate-lockfile" if upgrade else "cargo update --workspace"
+    manifests = [name.replace(".lock", ".toml") for name in _CARGO.files]
+    there = (name for name in manifests if (project / name).is_file())
+    return " && ".join(f"{command} --manifest-path={name}" for name in there)
 
 
 _GO: Final = Tool("go", ("go.mod", "go.sum", "tools/go.mod", "tools/go.sum"), "/go/pkg/mod", _go)
-_CARGO: Final = Tool("rust", ("Cargo.lock",), "/usr/local/cargo/registry", _cargo)
+_CARGO: Final = Tool(
+    "rust", ("Cargo.lock", "bench/Cargo.lock", "fuzz/Cargo.lock"), "/usr/local/cargo/registry", _cargo
+)
 TOOLS: Final[Mapping[str, Tool]] = {"go-service": _GO, "rust-service": _CARGO, "rust-embedded": _CARGO}
 """The tool of each template."""
 

@@ -122,7 +122,9 @@ OTHER_ANSWERS = {
     "ci": ("gitlab", "none"),
 }
 TEXTS = {"project_name", "description", "owner", "module_prefix"}
-LOCKS = {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum", "Cargo.lock"}
+LOCKS = {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum"} | {
+    f"{place}Cargo.lock" for place in ("", "bench/", "fuzz/")
+}
 ONLY_GO = {"module_prefix", "database", "auth", "tracing"}
 ONLY_RUST = {"tls", "rate_limit"}
 NOT_ASKED = {
@@ -130,6 +132,14 @@ NOT_ASKED = {
     "rust-service": ONLY_GO,
     "rust-embedded": ONLY_GO | ONLY_RUST | {"deploy", "ci"},
 }
+# Files that ask for an answer, and come out the same.
+IDLE = {
+    # Clients of gRPC cost as much room in an image as a collector: its budget is the same with both.
+    ("rpc-api", "tracing"): {"Makefile"},
+    # Only a gateway tells its name to others.
+    ("tcp-proxy", "project_name"): {"config/default.toml"},
+}
+NOT_ASKED_HERE = {"tcp-proxy": {"tls"}}
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -138,7 +148,8 @@ def test_explains_which_files_an_answer_changes(cli: Cli, domain: str) -> None:
     defaults = {option["name"]: option["default"] for option in explained["options"]}
     files = {option["name"]: set(option["files"]) for option in explained["options"]}
     choices = {option["name"]: set(option["choices"]) for option in explained["options"]}
-    assert files.keys() == OTHER_ANSWERS.keys() - NOT_ASKED[DOMAINS[domain]]
+    not_asked = NOT_ASKED[DOMAINS[domain]] | NOT_ASKED_HERE.get(domain, set())
+    assert files.keys() == OTHER_ANSWERS.keys() - not_asked
     made = emit(cli, domain, defaults)
     for question, told in files.items():
         changed: set[str] = set()
@@ -148,8 +159,7 @@ def test_explains_which_files_an_answer_changes(cli: Cli, domain: str) -> None:
             paths = made.keys() if question in TEXTS else made.keys() | other.keys()
             changed |= {path for path in paths if made.get(path) != other.get(path)}
         # What a lock file hangs on need not change it.
-        # Clients of gRPC cost as much room in an image as a collector: its budget is the same with both.
-        idle = {"Makefile"} if (domain, question) == ("rpc-api", "tracing") else set()
+        idle = IDLE.get((domain, question), set())
         assert told - LOCKS - idle == changed - LOCKS - {".copier-answers.yml"}, question
         assert told >= changed & LOCKS, question
 

@@ -18,6 +18,7 @@ LOCK_FILES = {
     "rust-service": {"Cargo.lock"},
     "rust-embedded": {"Cargo.lock"},
 }
+BESIDE = {"http-gateway": {"bench/Cargo.lock", "fuzz/Cargo.lock"}}
 LOCKS = {
     "api": {"go.mod": "go 1.26.0\n", "go.sum": "one\n"},
     "api,database=postgres": {"go.mod": "go 1.26.0\n", "go.sum": "two\n"},
@@ -34,8 +35,8 @@ def test_every_dependency_key_has_its_lock_files(bedplate: Questionnaire) -> Non
     found = keys(bedplate)
     assert set(found) == set(locks)
     for key, given in found.items():
-        template = bedplate.evaluate(given).values["template"]
-        assert set(locks[key]) == LOCK_FILES[template]
+        values = bedplate.evaluate(given).values
+        assert set(locks[key]) == LOCK_FILES[values["template"]] | BESIDE.get(values["domain"], set())
 
 
 def test_no_lock_file_is_kept_that_no_key_needs() -> None:
