@@ -125,6 +125,13 @@ fn is_of_one(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| of_one.contains(&errno))
 }
 
+/// Whether a connection can't be made for want of something that this machine or process has too little
+/// of. Nobody at the other end is to blame.
+pub fn is_own(error: &io::Error) -> bool {
+    let own = [Errno::ADDRNOTAVAIL, Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| own.contains(&errno))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

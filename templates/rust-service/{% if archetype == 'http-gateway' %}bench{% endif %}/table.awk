@@ -50,6 +50,21 @@ function row(what, quantity, peer, limit, scale, unit,   i, count, ratio, own, o
     count, rounds[quantity], over
 }
 
+# One line for what is held to a limit of its own.
+function alone(what, quantity, limit, unit,   i, count, own, value) {
+  count = number[quantity, "gateway"] + 0
+  for (i = 1; i <= count; i++) own[i] = kept[quantity, "gateway", i]
+  if (!count) {
+    printf "%-34s %-9s %s\n", what, "", rounds[quantity] ? "every round was void" : "not measured"
+    missing = 1
+    return
+  }
+  value = median(own, count)
+  over = value > limit ? "  over" : ""
+  if (over) failed = 1
+  printf "%-34s %-9s %8.3f %8s %-4s %5s  %-12s  %5.2f  %d of %d%s\n", what, "", value, "", unit, "", "", limit, count, rounds[quantity], over
+}
+
 END {
   printf "%-34s %-9s %8s %8s %-4s %5s  %-12s  %5s  %s\n", "", "peer", "own", "peer's", "", "ratio", "spread", "limit", "rounds"
   row("processor time, 1 worker", "one", "nginx", 1.05, 1000, "µs")
@@ -57,6 +72,7 @@ END {
   row("", "one", "ordinary", 0.85, 1000, "µs")
   row("processor time, 2 workers", "two", "nginx", 1.05, 1000, "µs")
   row("", "two", "haproxy", 1.00, 1000, "µs")
+  alone("context switches, 1 worker", "switches-one", 0.10, "")
   row("instructions of the program", "instructions", "nginx", 1.35, 1000, "k")
   row("p99 at half of nginx's rate", "tail", "nginx", 1.10, 1000, "ms")
   row("", "tail", "haproxy", 1.10, 1000, "ms")

@@ -62,6 +62,7 @@ impl Buffer {
             && room.take(size - self.bytes.len())
         {
             self.bytes = vec![0; size].into();
+            self.filled = false;
         }
         &mut self.bytes
     }
@@ -138,6 +139,16 @@ mod tests {
         buffer.read(1_023);
         buffer.written(1_023);
         assert_eq!(buffer.space(&room).len(), 1_024);
+    }
+
+    #[test]
+    fn it_grows_once_for_a_read_that_filled_it() {
+        let (room, _) = room(1 << 20);
+        let mut buffer = Buffer::new(&room);
+        buffer.read(1_024);
+        buffer.written(1_024);
+        // Asked twice, as when nothing is there to be read yet.
+        assert_eq!([buffer.space(&room).len(), buffer.space(&room).len()], [16_384; 2]);
     }
 
     #[test]

@@ -44,18 +44,27 @@ where
     let mut alarm = pin!(sleep(idle));
     // Who has ended its half first.
     let mut first = None;
+    // Nothing more can be sent to the upstream.
+    let mut cut = false;
     poll_fn(|context| {
-        // What an upstream has sent is passed on before a broken way to it ends everything.
+        // What an upstream has sent is passed on, though the way to it is broken.
         let down_is_over = match down.poll(context, upstream, client, room) {
             Poll::Ready(Err(Broken::Source)) => return Poll::Ready(End::UpstreamReset),
             Poll::Ready(Err(Broken::Sink)) => return Poll::Ready(End::ClientReset),
             outcome => outcome.is_ready(),
         };
-        let up_is_over = match up.poll(context, client, upstream, room) {
-            Poll::Ready(Err(Broken::Source)) => return Poll::Ready(End::ClientReset),
-            Poll::Ready(Err(Broken::Sink)) => return Poll::Ready(End::UpstreamReset),
-            outcome => outcome.is_ready(),
-        };
+        let up_is_over = !cut
+            && match up.poll(context, client, upstream, room) {
+                Poll::Ready(Err(Broken::Source)) => return Poll::Ready(End::ClientReset),
+                Poll::Ready(Err(Broken::Sink)) => {
+                    cut = true;
+                    false
+                }
+                outcome => outcome.is_ready(),
+            };
+        if cut && down_is_over {
+            return Poll::Ready(End::UpstreamReset);
+        }
         if down_is_over || up_is_over {
             let now = if down_is_over { End::UpstreamClosed } else { End::ClientClosed };
             let first = *first.get_or_insert(now);
@@ -239,6 +248,22 @@ mod tests {
         let (end, (heard, answer)) = tokio::join!(middle.relay(&mut down, &mut up), talk);
         assert_eq!((heard.as_str(), answer.as_str()), ("question", "answer"));
         assert_eq!(end, End::ClientClosed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_upstream_has_said_before_it_went_away_arrives() {
+        let ((mut client, mut down), (mut upstream, mut up)) = (wire(8), wire(64));
+        let middle = Middle::new();
+        let talk = async {
+            upstream.write_all(&[7; 64]).await.unwrap();
+            drop(upstream);
+            client.write_all(b"more").await.unwrap();
+            let mut heard = [0; 64];
+            client.read_exact(&mut heard).await.unwrap();
+            heard
+        };
+        let (end, heard) = tokio::join!(middle.relay(&mut down, &mut up), talk);
+        assert_eq!((end, heard), (End::UpstreamReset, [7; 64]));
     }
 
     #[tokio::test(start_paused = true)]

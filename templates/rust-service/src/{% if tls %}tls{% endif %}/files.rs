@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::client::Resumption;
+use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -40,7 +41,10 @@ pub fn terminator(tls: &Tls, problems: &mut Vec<String>) -> Option<Terminator> {
     }
     .with_cert_resolver(Arc::new(ByName(keys)));
     config.alpn_protocols = vec![HTTP.to_vec()];
-    if tls.client_auth != ClientAuth::None {
+    if tls.client_auth == ClientAuth::None {
+        // Clients keep their sessions themselves: a storage would be shared by all workers.
+        config.ticketer = noted("tls", Ticketer::new(), problems)?;
+    } else {
         // A session that is resumed would pass for one whose certificate was looked at.
         config.session_storage = Arc::new(NoServerSessionStorage {});
     }
