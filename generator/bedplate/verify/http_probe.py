@@ -20,14 +20,14 @@ from bedplate.verify.probe.description import try_description
 from bedplate.verify.probe.drain import SlowRequest, Times, try_drain
 from bedplate.verify.probe.endpoints import try_endpoints
 from bedplate.verify.probe.file_store import try_file
-from bedplate.verify.probe.gateway import LISTENERS, configuration_path, try_gateway
+from bedplate.verify.probe.gateway import HURRIED, LISTENERS, configuration_path, try_gateway
 from bedplate.verify.probe.hostile import Limits, try_hostile
 from bedplate.verify.probe.image import Expected, try_image
 from bedplate.verify.probe.issuer import Issuer, bearer
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
 from bedplate.verify.probe.outage import Keeping, try_database, try_outage
 from bedplate.verify.probe.platform import Platform, Ports
-from bedplate.verify.probe.rate import BURST, try_rate
+from bedplate.verify.probe.rate import SETTINGS, try_rate
 from bedplate.verify.probe.relay import try_proxy
 from bedplate.verify.probe.signals import try_signals
 from bedplate.verify.probe.tls import try_tls
@@ -264,7 +264,6 @@ def _rust(image: Image, _: Headers) -> Profile:
     """A gateway; without a route of its own it answers from upstreams that are built in."""
     config = configuration_path(image)
     ask, store = render("GET", "/"), render("POST", "/", body=bytes(100))
-    hurried = LISTENERS + b'[drain]\ndelay = "0s"\ntimeout = "1s"\n'
     wrong = (
         LISTENERS + b'[[route]]\npath_prefix = "/"\ncluster = "nowhere"\n[cluster.nobody]\nendpoints = []\n'
     )
@@ -279,10 +278,10 @@ def _rust(image: Image, _: Headers) -> Profile:
             samples=(ask, store),
             may_close=True,
         ),
-        hurried={"files": {config: hurried}},
+        hurried={"files": {config: HURRIED}},
         wrong={"files": {config: wrong}},
         named=("nowhere", "nobody"),
-        bounded={"files": {config: LISTENERS + b"rate_limit = { per_second = 1, burst = %d }\n" % BURST}},
+        bounded={"files": {config: LISTENERS + SETTINGS}},
         secured=config,
         contract=lambda trials, platform: _rust_contract(trials, platform, config),
     )

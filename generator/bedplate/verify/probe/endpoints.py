@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
@@ -11,7 +10,7 @@ from typing import Final
 from bedplate.verify.probe.gateway import LISTENERS, started
 from bedplate.verify.probe.metrics import Samples, scrape
 from bedplate.verify.probe.platform import Platform
-from bedplate.verify.probe.trial import Trials, expect, expect_same
+from bedplate.verify.probe.trial import Trials, expect, expect_same, wait_until
 from bedplate.verify.probe.upstream import HEALTH, Upstream
 from bedplate.verify.probe.wire import Address, request
 
@@ -137,6 +136,4 @@ def _served(upstream: Upstream) -> int:
 
 
 def _wait(what: str, happens: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while not happens():
-        expect(time.monotonic() < deadline, f"expected {what} within {_PATIENCE:g} s")
+    wait_until(what, happens, _PATIENCE)

@@ -19,9 +19,11 @@ from bedplate.verify.probe.wire import Address, Answer, Line, render, request
 
 LISTENERS: Final = b'listen = "0.0.0.0:8080"\nadmin.listen = "0.0.0.0:9090"\n'
 """With what every configuration begins: TOML's dotted keys leave room for keys without a table."""
+HURRIED: Final = LISTENERS + b'[drain]\ndelay = "0s"\ntimeout = "1s"\n'
+"""A drain that takes a second."""
 BODY_LIMIT: Final = 1_000
 _TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-_CLOSED_PORT: Final = 1
+CLOSED_PORT: Final = 1
 """tcpmux: nobody has listened there for decades."""
 
 
@@ -70,7 +72,7 @@ def configuration(web: Sequence[Address], faulty: Address, trusted: Sequence[str
     routes = "".join(
         f'[[route]]\npath_prefix = "/{name}"\ncluster = "{name}"\n' for name in ("web", "faulty", "refused")
     )
-    clusters = {"web": web, "faulty": [faulty], "refused": [(faulty[0], _CLOSED_PORT)]}
+    clusters = {"web": web, "faulty": [faulty], "refused": [(faulty[0], CLOSED_PORT)]}
     endpoints = "".join(
         f"[cluster.{name}]\nendpoints = {[f'{host}:{port}' for host, port in addresses]}\n"
         for name, addresses in clusters.items()

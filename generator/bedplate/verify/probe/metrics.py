@@ -39,3 +39,9 @@ def total(samples: Samples, name: str, **labels: str) -> float:
     """The sum of the samples of that name that have these labels, whatever others they have."""
     wanted = labels.items()
     return sum(value for (key, has), value in samples.items() if key == name and wanted <= set(has))
+
+
+def total_ending(samples: Samples, suffix: str, **labels: str) -> float:
+    """The same of the metrics whose names end like this: what they begin with is the service's."""
+    names = {name for name, _ in samples if name.endswith(suffix)}
+    return sum(total(samples, name, **labels) for name in names)

@@ -18,7 +18,7 @@ from typing import Final
 from bedplate.verify.probe.database import NAME, Database
 from bedplate.verify.probe.metrics import scrape, total
 from bedplate.verify.probe.platform import Instance, Platform, readiness
-from bedplate.verify.probe.trial import Trials, expect, expect_same
+from bedplate.verify.probe.trial import Trials, expect, expect_same, wait_until
 from bedplate.verify.probe.wire import JSON, Answer, Caller
 
 DEVICES: Final = 8
@@ -167,10 +167,7 @@ def steady(devices: Sequence[Device]) -> None:
 
 
 def _wait(what: str, holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _WITHIN
-    while not holds():
-        expect(time.monotonic() < deadline, f"expected {what} within {_WITHIN:g} s")
-        time.sleep(_PAUSE)
+    wait_until(what, holds, _WITHIN, _PAUSE)
 
 
 def _up(instance: Instance) -> float:

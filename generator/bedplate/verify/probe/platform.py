@@ -82,10 +82,6 @@ class Instance:
         """Send a signal to the process."""
         self.container.kill(signal=name)
 
-    def put(self, path: str, content: bytes) -> None:
-        """Write a file anew that it was started with."""
-        self.container.put_archive(str(PurePosixPath(path).parent), _archive(path, content))
-
     def exit_code(self, within: float) -> int:
         """Wait until the process has ended; raises `Unmet` when it does not in time."""
         deadline = time.monotonic() + within

@@ -12,7 +12,9 @@ from bedplate.verify.probe.trial import Trials, expect, expect_same
 from bedplate.verify.probe.wire import Address, Answer, request
 
 BURST: Final = 5
-"""Requests that are let through at once; another one a second after that."""
+"""What is let through at once; one more a second after that."""
+SETTINGS: Final = b"rate_limit = { per_second = 1, burst = %d }\n" % BURST
+"""Have a service of the template rust-service do so."""
 _PATIENCE: Final = 20.0
 """Seconds in which a client that waits as it is told must be served again."""
 

@@ -5,33 +5,29 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from bedplate.verify.probe.drain import SlowRequest, Times
 from bedplate.verify.probe.endpoints import try_states
-from bedplate.verify.probe.gateway import LISTENERS, configuration_path, started
+from bedplate.verify.probe.gateway import CLOSED_PORT, HURRIED, LISTENERS, configuration_path, started
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
-from bedplate.verify.probe.metrics import scrape, total
+from bedplate.verify.probe.metrics import scrape, total_ending
 from bedplate.verify.probe.platform import Instance, Platform
+from bedplate.verify.probe.rate import BURST, SETTINGS
 from bedplate.verify.probe.relay_drain import try_relay_drain
 from bedplate.verify.probe.server import Server
 from bedplate.verify.probe.signals import try_signals
-from bedplate.verify.probe.trial import Trials, expect, expect_same
-from bedplate.verify.probe.wire import Address
+from bedplate.verify.probe.trial import Trials, expect, expect_same, wait_until
+from bedplate.verify.probe.wire import Address, end_in_reset
 
 _PATIENCE: Final = 10.0
 _FLOOD: Final = 8 << 20
 """Bytes that pass at once; more than sockets hold."""
-_CLOSED_PORT: Final = 1
-"""tcpmux: nobody has listened there for decades."""
 _HELLO: Final = b"hello"
-_LINGER: Final = struct.pack("ii", 1, 0)
 _RESET: Final = b"reset!"
 """What has an upstream break the connection off."""
-_BURST: Final = 5
 _SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 
 
@@ -52,7 +48,7 @@ class Echo(Server):
             connection.sendall(b"%d\n" % self.address[1])
             while data := connection.recv(1 << 16):
                 if data == _RESET:
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
+                    end_in_reset(connection)
                     return
                 connection.sendall(data)
 
@@ -71,11 +67,9 @@ def try_proxy(trials: Trials, platform: Platform, times: Times, *, limited: bool
     else:
         trials.skip("proxy: upstreams of ours", "the engine runs elsewhere and can't reach this machine")
     if limited:
-        bounded = LISTENERS + b"rate_limit = { per_second = 1, burst = %d }\n" % _BURST
-        _try_rate(trials, platform, {config: bounded})
+        _try_rate(trials, platform, {config: LISTENERS + SETTINGS})
     try_relay_drain(trials, platform, times)
-    hurried = LISTENERS + b'[drain]\ndelay = "0s"\ntimeout = "1s"\n'
-    try_signals(trials, platform, times, SlowRequest(_HELLO, b""), {"files": {config: hurried}})
+    try_signals(trials, platform, times, SlowRequest(_HELLO, b""), {"files": {config: HURRIED}})
 
 
 def _configuration(endpoints: Sequence[Address], settings: str = "", cluster: str = "") -> bytes:
@@ -91,7 +85,7 @@ def _try_upstreams(trials: Trials, platform: Platform, config: str) -> None:
         with started(platform, {config: _configuration(addresses)}) as instance:
             _try_passage(trials, instance, ours)
             _try_reload(trials, instance, config, ours)
-        closed = (platform.gateway, _CLOSED_PORT)
+        closed = (platform.gateway, CLOSED_PORT)
         refusing = _configuration([closed, addresses[0]], "outlier.failures = 1000")
         with started(platform, {config: refusing}) as instance:
             _try_retry(trials, instance, closed)
@@ -107,10 +101,8 @@ def _try_upstreams(trials: Trials, platform: Platform, config: str) -> None:
             _try_loss(trials, instance, ours)
 
 
-@contextmanager
-def _connected(address: Address) -> Iterator[socket.socket]:
-    with socket.create_connection(address, _PATIENCE) as connection:
-        yield connection
+def _connected(address: Address) -> socket.socket:
+    return socket.create_connection(address, _PATIENCE)
 
 
 def _port(connection: socket.socket) -> int:
@@ -160,7 +152,7 @@ def _try_passage(trials: Trials, instance: Instance, ours: Sequence[Echo]) -> No
     with trials.check("metrics: connections are counted by their end, bytes by endpoint"):
         _wait("an end by a reset", lambda: _ended(instance, "upstream_reset") == 1)
         expect_same("clients that closed first", 21.0, _ended(instance, "client_closed"))
-        passed = total_ending(instance, "_upstream_received_bytes_total")
+        passed = total_ending(scrape(instance.admin), "_upstream_received_bytes_total")
         expect(passed > _FLOOD - 251, f"expected more than {_FLOOD - 251} bytes, got {passed:g}")
 
 
@@ -206,7 +198,7 @@ def _try_retry(trials: Trials, instance: Instance, closed: Address) -> None:
             _ask(instance.http)
         endpoint = ":".join(map(str, closed))
         refused = total_ending(
-            instance, "_upstream_failures_total", endpoint=endpoint, cause="connect_refused"
+            scrape(instance.admin), "_upstream_failures_total", endpoint=endpoint, cause="connect_refused"
         )
         expect(refused > 0, "expected failures of the endpoint where nobody listens, got none")
 
@@ -242,9 +234,9 @@ def _try_rate(trials: Trials, platform: Platform, files: dict[str, bytes]) -> No
         trials.check("rate limit: above it a client is reset, and counted"),
         started(platform, files) as instance,
     ):
-        served = sum(_echoes(instance.http) for _ in range(4 * _BURST))
-        expect(_BURST <= served < 4 * _BURST, f"expected {_BURST} or a few more to pass, got {served}")
-        _wait("ends", lambda: _ended(instance, "rate_limited") == 4 * _BURST - served)
+        served = sum(_echoes(instance.http) for _ in range(4 * BURST))
+        expect(BURST <= served < 4 * BURST, f"expected {BURST} or a few more to pass, got {served}")
+        _wait("ends", lambda: _ended(instance, "rate_limited") == 4 * BURST - served)
 
 
 def _echoes(address: Address) -> bool:
@@ -257,18 +249,8 @@ def _echoes(address: Address) -> bool:
 
 
 def _ended(instance: Instance, cause: str) -> float:
-    return total_ending(instance, "_connections_ended_total", cause=cause)
-
-
-def total_ending(instance: Instance, suffix: str, **labels: str) -> float:
-    """The sum over the metric whose name ends like this."""
-    samples = scrape(instance.admin)
-    names = {name for name, _ in samples if name.endswith(suffix)}
-    return sum(total(samples, name, **labels) for name in names)
+    return total_ending(scrape(instance.admin), "_connections_ended_total", cause=cause)
 
 
 def _wait(what: str, happens: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while not happens():
-        expect(time.monotonic() < deadline, f"expected {what} within {_PATIENCE:g} s")
-        time.sleep(0.02)
+    wait_until(what, happens, _PATIENCE, 0.02)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from typing import Final
 from bedplate.verify.probe.certificates import Authority, private
 from bedplate.verify.probe.gateway import LISTENERS, started
 from bedplate.verify.probe.lifecycle import try_bad_configuration
-from bedplate.verify.probe.metrics import scrape
+from bedplate.verify.probe.metrics import scrape, total_ending
 from bedplate.verify.probe.platform import Instance, Platform
 from bedplate.verify.probe.rsa import Key
-from bedplate.verify.probe.trial import Trials, expect, expect_same
+from bedplate.verify.probe.trial import Trials, expect, expect_same, wait_until
 from bedplate.verify.probe.upstream import Upstream
 from bedplate.verify.probe.wire import Address, Answer, Line, render, request
 
@@ -186,8 +185,8 @@ def try_rotation(trials: Trials, instance: Instance, pki: Pki, config: str) -> N
 
 def _put(instance: Instance, config: str, certificate: bytes, key: bytes) -> bytes:
     """Write a pair anew; its certificate in DER."""
-    instance.put(_beside(config, "shop.crt"), certificate)
-    instance.put(_beside(config, "shop.key"), key)
+    instance.write(_beside(config, "shop.crt"), certificate)
+    instance.write(_beside(config, "shop.key"), key)
     return ssl.PEM_cert_to_DER_cert(certificate.decode())
 
 
@@ -276,12 +275,8 @@ def _clusters(addresses: Mapping[str, Address], ca: str) -> bytes:
 
 
 def _count(instance: Instance, end: str) -> float:
-    samples = scrape(instance.admin)
-    return sum(value for (name, _), value in samples.items() if name.endswith(end))
+    return total_ending(scrape(instance.admin), end)
 
 
 def _wait(what: str, holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while not holds():
-        expect(time.monotonic() < deadline, f"expected {what} within {_PATIENCE:.0f} s")
-        time.sleep(0.02)
+    wait_until(what, holds, _PATIENCE, 0.02)

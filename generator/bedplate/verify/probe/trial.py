@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
@@ -25,6 +25,14 @@ def expect(holds: bool, seen: str) -> None:
 def expect_same(what: str, wanted: object, seen: object) -> None:
     """Raise `Unmet` with both, unless what was seen is what was wanted."""
     expect(wanted == seen, f"{what}: expected {wanted}, got {seen}")
+
+
+def wait_until(what: str, holds: Callable[[], bool], within: float, pause: float = 0.0) -> None:
+    """Look again and again, `pause` seconds apart; raises `Unmet` when it does not hold `within` seconds."""
+    deadline = time.monotonic() + within
+    while not holds():
+        expect(time.monotonic() < deadline, f"expected {what} within {within:g} s")
+        time.sleep(pause)
 
 
 class Trials:

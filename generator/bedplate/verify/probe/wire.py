@@ -47,6 +47,11 @@ class Answer:
         return f"{self.status} {self.body[:200]!r}"
 
 
+def end_in_reset(connection: socket.socket) -> None:
+    """Have a connection end in a reset when it is closed, instead of in order."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 class Line:
     """A connection to a service, closed at the end of its with block."""
 
@@ -121,7 +126,7 @@ class Line:
 
     def reset(self) -> None:
         """End the connection with a reset instead of in order."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        end_in_reset(self._socket)
         self._socket.close()
 
     def first(self, seconds: float) -> bytes:
