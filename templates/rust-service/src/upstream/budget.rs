@@ -14,8 +14,9 @@ pub struct Budget {
 
 impl Budget {
     /// Of one worker among `workers`.
-    pub fn new(settings: &Retry, workers: f64) -> Self {
-        let per_second = f64::from(settings.per_second) / workers;
+    #[expect(clippy::cast_precision_loss, reason = "there are not that many cores")]
+    pub fn new(settings: &Retry, workers: usize) -> Self {
+        let per_second = f64::from(settings.per_second) / workers as f64;
         Self {
             state: RefCell::new((per_second, Instant::now())),
             share: settings.share,
@@ -52,7 +53,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn retries_stay_within_their_budget() {
-        let budget = Budget::new(&Retry { share: 0.2, per_second: 10 }, 1.0);
+        let budget = Budget::new(&Retry { share: 0.2, per_second: 10 }, 1);
         let spend = |budget: &Budget| {
             std::iter::repeat_with(|| budget.withdraw())
                 .take(1_000)
@@ -68,7 +69,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn over_two_hours_of_failures_retries_are_their_share_and_ten_a_second() {
-        let budget = Budget::new(&Retry { share: 0.2, per_second: 10 }, 1.0);
+        let budget = Budget::new(&Retry { share: 0.2, per_second: 10 }, 1);
         let mut retries = 0;
         // Twenty a second, each of which would be tried again.
         for _ in 0..2 * 3_600 * 20 {

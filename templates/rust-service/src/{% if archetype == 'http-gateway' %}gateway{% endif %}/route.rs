@@ -50,10 +50,8 @@ impl Routes {
         precedence.sort_by_key(|route| {
             (route.config.host.is_none(), usize::MAX - route.config.path_prefix.len())
         });
-        #[expect(clippy::cast_precision_loss, reason = "there are not that many cores")]
-        let share = workers as f64;
         Self {
-            budget: Budget::new(&config.retry, share),
+            budget: Budget::new(&config.retry, workers),
             unrouted: answers.next().map(Arc::clone).unwrap_or_default(),
             via: hop("1.1", &config.name),
             precedence,
