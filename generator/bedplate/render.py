@@ -1,4 +1,4 @@
-"""From answers to files. The only module that calls copier.
+"""From answers to files. With `newcomer` the only module that calls copier.
 
 Copier changes the working directory of its process while it works, so `render` gives it a process of
 its own, and may be called from threads. `opened` works in the calling process, because the prompts need
@@ -133,13 +133,14 @@ def opened(source: Source, destination: Path) -> Iterator[Template]:
     Raises:
         BadInput: when there is no template at the source, or no such ref.
     """
-    from copier._main import Worker
     from plumbum import local
+
+    from bedplate.newcomer import Newcomer
 
     with (
         _told_plainly(source),
         local.env(**_STILL),
-        Worker(src_path=source.location, dst_path=destination, vcs_ref=source.ref, quiet=True) as worker,
+        Newcomer(src_path=source.location, dst_path=destination, vcs_ref=source.ref, quiet=True) as worker,
     ):
         with warnings.catch_warnings(record=True) as caught, redirect_stderr(StringIO()):
             warnings.simplefilter("always")

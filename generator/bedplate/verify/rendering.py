@@ -26,7 +26,7 @@ from bedplate.verify.run import Run, temporary
 from bedplate.verify.snapshot import GIT, Snapshot, git
 from bedplate.verify.warden import importable
 
-_BATCH: Final = 8
+_BATCH: Final = 16
 """Rows that are emitted in one process: enough to forget its start, few enough to see how far it is."""
 _WITHIN: Final = 120.0
 """Seconds for one command, which takes one or two; as many again for each project of a batch."""

@@ -57,6 +57,7 @@ class Snapshot:
         git(root, "init", "--quiet")
         git(root, "add", "--all", "--force")
         git(root, "commit", "--quiet", "--no-verify", "--message=As it is")
+        git(root, "repack", "-a", "-d", "--quiet")  # each project is made from a clone: of one file then
         return cls(root, source, questionnaire, *_state(source))
 
     def sources(self, values: Mapping[str, Any]) -> dict[str, str]:
