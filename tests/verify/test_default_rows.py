@@ -60,7 +60,9 @@ def evidence(tmp_path_factory: pytest.TempPathFactory, user_environment: dict[st
         (place / name).mkdir()
     user = User(Cli(place / "work", user_environment), place / "temporary")
     report = place / "report"
-    finished = user.verify("--level", "run", "--keep-going", "--engine", "container", "--report", report)
+    finished = user.verify(
+        "--level", "run", "--jobs", "2", "--keep-going", "--engine", "container", "--report", report
+    )
     assert (report / "report.json").is_file(), finished.stderr
     content = json.loads((report / "report.json").read_text())
     return Evidence(finished.returncode, finished.stdout, report, content, user.directories())

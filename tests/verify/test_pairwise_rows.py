@@ -25,7 +25,7 @@ def test_pairwise_rows_are_rendered_and_built_as_far_as_time_allows(
     report = tmp_path / "report"
     finished = user.verify(
         *("--rows", "pairwise", "--level", "build", "--keep-going", "--engine", "container"),
-        *("--time-limit", SECONDS, "--report", report),
+        *("--jobs", "2", "--time-limit", SECONDS, "--report", report),
     )
     assert (report / "report.json").is_file(), finished.stderr
     rows = json.loads((report / "report.json").read_text())["rows"]
