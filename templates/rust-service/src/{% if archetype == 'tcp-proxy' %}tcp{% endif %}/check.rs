@@ -3,6 +3,7 @@
 use tokio::net::TcpStream;
 
 use crate::config::{Cluster, Config};
+use crate::listener;
 
 /// A connection that is made, and closed at once.
 pub struct Check;
@@ -13,7 +14,11 @@ impl Check {
         cluster.health_check.then_some(Self)
     }
 
-    pub async fn is_well(&self, address: &str) -> bool {
-        TcpStream::connect(address).await.is_ok()
+    /// None when this process could not ask.
+    pub async fn is_well(&self, address: &str) -> Option<bool> {
+        match TcpStream::connect(address).await {
+            Err(error) if listener::is_own(&error) => None,
+            outcome => Some(outcome.is_ok()),
+        }
     }
 }

@@ -28,9 +28,19 @@ pub struct Process {
 
 impl Process {
     pub fn start(name: &str, settings: &str) -> Self {
+        Self::start_by(Command::new(PROGRAM), name, settings)
+    }
+
+    /// One that may have so many descriptors.
+    pub fn start_with_descriptors(count: usize, name: &str, settings: &str) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {count} && exec \"$0\" \"$@\""), PROGRAM]);
+        Self::start_by(command, name, settings)
+    }
+
+    fn start_by(mut command: Command, name: &str, settings: &str) -> Self {
         let own = "listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\n";
         let path = file(name, &format!("{own}{settings}"));
-        let mut command = Command::new(PROGRAM);
         command.args(["--config", &path]).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut log = BufReader::new(child.stdout.take().unwrap());
@@ -58,11 +68,19 @@ impl Drop for Process {
 /// The next line of a log that begins like this.
 pub fn until_logged(log: &mut impl BufRead, message: &str) -> Value {
     loop {
-        let mut line = String::new();
-        assert_ne!(log.read_line(&mut line).unwrap(), 0, "ended before it logged {message:?}");
-        let entry: Value = serde_json::from_str(&line).unwrap();
-        if entry["message"].as_str().unwrap().starts_with(message) {
+        let entry = next_logged(log);
+        if says(&entry, message) {
             return entry;
         }
     }
+}
+
+pub fn next_logged(log: &mut impl BufRead) -> Value {
+    let mut line = String::new();
+    assert_ne!(log.read_line(&mut line).unwrap(), 0, "its log has ended");
+    serde_json::from_str(&line).unwrap()
+}
+
+pub fn says(entry: &Value, message: &str) -> bool {
+    entry["message"].as_str().unwrap().starts_with(message)
 }
