@@ -115,7 +115,7 @@ OTHER_ANSWERS = {
     "module_prefix": ("go.example.org/team",),
     "database": ("postgres", "sqlite"),
     "auth": ("oidc",),
-    "tracing": ("false",),
+    "tracing": ("false", "true"),
     "tls": ("true",),
     "rate_limit": ("true",),
     "deploy": ("none", "systemd"),
@@ -125,12 +125,12 @@ TEXTS = {"project_name", "description", "owner", "module_prefix"}
 LOCKS = {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum"} | {
     f"{place}Cargo.lock" for place in ("", "bench/", "fuzz/")
 }
-ONLY_GO = {"module_prefix", "database", "auth", "tracing"}
+ONLY_GO = {"module_prefix", "database", "auth"}
 ONLY_RUST = {"tls", "rate_limit"}
 NOT_ASKED = {
     "go-service": ONLY_RUST,
     "rust-service": ONLY_GO,
-    "rust-embedded": ONLY_GO | ONLY_RUST | {"deploy", "ci"},
+    "rust-embedded": ONLY_GO | ONLY_RUST | {"tracing", "deploy", "ci"},
 }
 # Files that ask for an answer, and come out the same.
 IDLE = {
@@ -139,7 +139,7 @@ IDLE = {
     # Only a gateway tells its name to others.
     ("tcp-proxy", "project_name"): {"config/default.toml"},
 }
-NOT_ASKED_HERE = {"tcp-proxy": {"tls"}}
+NOT_ASKED_HERE = {"tcp-proxy": {"tls", "tracing"}}
 
 
 @pytest.mark.parametrize("domain", DOMAINS)

@@ -39,7 +39,9 @@ def one_lock_for_each_domain(root: Path) -> None:
         key.partition(",")[0]: files
         for key, files in locks.items()
         if "," not in key
-        or key.endswith((",database=memory,auth=none,tracing=true", ",tls=false,rate_limit=false"))
+        or key.endswith(
+            (",database=memory,auth=none,tracing=true", ",tls=false,rate_limit=false,tracing=false")
+        )
     }
     question.write_text(yaml.safe_dump(asked, sort_keys=False))
     index.write_text(yaml.safe_dump(kept, sort_keys=False))

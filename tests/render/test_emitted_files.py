@@ -17,7 +17,7 @@ ANSWERS = [
     *((domain, ()) for domain in DOMAINS),
     ("http-api", ("auth=oidc", "database=postgres")),
     ("http-api", ("database=sqlite", "ci=gitlab")),
-    ("http-gateway", ("deploy=systemd", "ci=gitlab", "rate_limit=true", "tls=true")),
+    ("http-gateway", ("deploy=systemd", "ci=gitlab", "rate_limit=true", "tls=true", "tracing=true")),
     ("tcp-proxy", ("rate_limit=true",)),
 ]
 GO = ("http-api", "rpc-api")

@@ -26,59 +26,19 @@ from bedplate.verify.probe.image import Expected, try_image
 from bedplate.verify.probe.issuer import Issuer, bearer
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
 from bedplate.verify.probe.outage import Keeping, try_database, try_outage
+from bedplate.verify.probe.places import PLACES
 from bedplate.verify.probe.platform import Platform, Ports
 from bedplate.verify.probe.rate import SETTINGS, try_rate
 from bedplate.verify.probe.relay import try_proxy
 from bedplate.verify.probe.signals import try_signals
 from bedplate.verify.probe.tls import try_tls
-from bedplate.verify.probe.tracing import Traced, try_tracing
+from bedplate.verify.probe.tracing import Traced, Tracing, of_gateway, try_tracing
 from bedplate.verify.probe.trial import Trials
 from bedplate.verify.probe.vectors import load, try_vectors
 from bedplate.verify.probe.wire import Headers, render
 
 _LARGE_REST: Final = 20
 """Bytes of a request that come late."""
-
-_GO_PLACES: Final[Mapping[str, str]] = {
-    "image": "Dockerfile",
-    "start": "cmd/ and internal/config",
-    "version": "internal/server/admin.go and the build arguments of the Dockerfile",
-    "log": "internal/telemetry",
-    "log level": "internal/server/admin.go",
-    "contract": "internal/reading and internal/server",
-    "discovery": "internal/server/discovery.go",
-    "request id": "internal/server/middleware.go",
-    "metrics": "internal/server/middleware.go",
-    "traces": "internal/telemetry/tracing.go",
-    "auth": "internal/auth",
-    "description": "api/openapi.yaml",
-    "overload": "internal/server/middleware.go",
-    "admin": "internal/server/server.go",
-    "hostile": "internal/server/server.go",
-    "database": "internal/postgres or internal/sqlite, and cmd/",
-    "outage": "internal/postgres or internal/sqlite",
-    "drain": "internal/server/drain.go",
-    "stop": "internal/server/drain.go and cmd/",
-}
-_RUST_PLACES: Final[Mapping[str, str]] = {
-    "image": "Dockerfile",
-    "start": "src/main.rs and src/config",
-    "version": "src/admin.rs and the build arguments of the Dockerfile",
-    "log": "src/telemetry.rs",
-    "log level": "src/admin.rs and src/telemetry.rs",
-    "gateway": "src/gateway",
-    "proxy": "src/tcp and src/service.rs",
-    "endpoints": "src/upstream, src/health.rs and what connects: src/gateway/attempt.rs or src/tcp/mod.rs",
-    "smuggling": "src/gateway/policy.rs",
-    "rate limit": "src/rate_limit.rs",
-    "tls": "src/tls, src/config/tls.rs and src/gateway/conversation.rs",
-    "metrics": "src/stats.rs",
-    "hostile": "src/gateway and src/connection.rs",
-    "drain": "src/service.rs and src/runtime.rs",
-    "stop": "src/service.rs and src/main.rs",
-}
-
-_PLACES: Final = {"go-service": _GO_PLACES, "rust-service": _RUST_PLACES}
 
 
 @dataclass(frozen=True)
@@ -96,7 +56,7 @@ class Profile:
     named: tuple[str, ...]
     contract: Callable[[Trials, Platform], None]
     """Item 3, which is each kind's own."""
-    traced: tuple[Traced, ...] = ()
+    traced: Tracing | None = None
     """What is sent where the answer to `tracing` is yes."""
     ask: Ask | None = None
     """A request that needs a token where the answer to `auth` is one."""
@@ -129,7 +89,7 @@ def probe(
     Raises:
         docker.errors.DockerException: when the engine does not do what it is asked.
     """
-    trials = Trials(_PLACES[kind])
+    trials = Trials(PLACES[kind])
     ports = Ports(**answers["ports"])
     try_image(trials, client, image, _expected(answers, ports), run_id)
     with Platform(client, image, run_id, ports) as platform:
@@ -220,10 +180,12 @@ def _go(_: Image, credentials: Headers) -> Profile:
         wrong={"environment": {"HTTP_ADDR": "nowhere", "DRAIN_DELAY": "soon"}},
         named=("HTTP_ADDR", "DRAIN_DELAY"),
         contract=_go_contract,
-        traced=(
-            Traced("GET", "/v1/devices", "GET /v1/devices"),
-            Traced("GET", "/v1/devices/nobody", "GET /v1/devices/{device}"),
-            Traced("GET", "/nothing", "GET"),
+        traced=Tracing(
+            (
+                Traced("GET", "/v1/devices", "GET /v1/devices"),
+                Traced("GET", "/v1/devices/nobody", "GET /v1/devices/{device}"),
+                Traced("GET", "/nothing", "GET"),
+            )
         ),
         ask=lambda caller, headers: caller.request("GET", "/v1/devices", headers),
         refused=expect_refused,
@@ -253,7 +215,7 @@ def _rpc(image: Image, credentials: Headers) -> Profile:
         slow=SlowRequest(store[:-_LARGE_REST], store[-_LARGE_REST:]),
         limits=replace(base.limits, samples=(listing, store)),
         contract=rpc.try_rpc,
-        traced=(Traced("GET", rpc.ASK, f"GET {rpc.DEVICES}"), Traced("GET", "/nothing", "GET")),
+        traced=Tracing((Traced("GET", rpc.ASK, f"GET {rpc.DEVICES}"), Traced("GET", "/nothing", "GET"))),
         ask=rpc.ask,
         refused=rpc.expect_refused,
         keeping=Keeping(rpc.ADD, rpc.expect_unavailable),
@@ -283,6 +245,7 @@ def _rust(image: Image, _: Headers) -> Profile:
         named=("nowhere", "nobody"),
         bounded={"files": {config: LISTENERS + SETTINGS}},
         secured=config,
+        traced=of_gateway(config),
         contract=lambda trials, platform: _rust_contract(trials, platform, config),
     )
 

@@ -43,6 +43,7 @@ MESSAGE = large(1, RESOURCE + large(2, SPAN))
 EXPECTED = Span(
     service="it",
     trace="000102030405060708090a0b0c0d0e0f",
+    id="3132333435363738",
     parent="6162636465666768",
     name="GET /v1/devices",
     attributes={"http.route": "/v1/devices"},

@@ -15,7 +15,7 @@ PATH: Final = "/v1/traces"
 _RESOURCE_SPANS: Final = 1
 _RESOURCE, _SCOPE_SPANS = 1, 2
 _SPANS: Final = 2
-_TRACE_ID, _PARENT_ID, _NAME, _SPAN_ATTRIBUTES = 1, 4, 5, 9
+_TRACE_ID, _SPAN_ID, _PARENT_ID, _NAME, _SPAN_ATTRIBUTES = 1, 2, 4, 5, 9
 _RESOURCE_ATTRIBUTES: Final = 1
 _KEY, _VALUE = 1, 2
 _STRING: Final = 1
@@ -27,6 +27,7 @@ class Span:
 
     service: str
     trace: str
+    id: str
     parent: str
     name: str
     attributes: dict[str, str]
@@ -81,6 +82,7 @@ def spans(message: bytes) -> Iterator[Span]:
                 yield Span(
                     service,
                     trace=next(_all(span, _TRACE_ID)).hex(),
+                    id=next(_all(span, _SPAN_ID)).hex(),
                     parent=next(_all(span, _PARENT_ID), b"").hex(),
                     name=next(_all(span, _NAME)).decode(),
                     attributes=_attributes(span, _SPAN_ATTRIBUTES),
