@@ -138,6 +138,8 @@ IDLE = {
     ("rpc-api", "tracing"): {"Makefile"},
     # Only a gateway tells its name to others.
     ("tcp-proxy", "project_name"): {"config/default.toml"},
+    # Only spans say over what a client speaks.
+    ("http-gateway", "tls"): {"src/gateway/served.rs"},
 }
 NOT_ASKED_HERE = {"tcp-proxy": {"tls", "tracing"}}
 
