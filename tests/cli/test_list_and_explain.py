@@ -136,6 +136,8 @@ NOT_ASKED = {
 IDLE = {
     # Clients of gRPC cost as much room in an image as a collector: its budget is the same with both.
     ("rpc-api", "tracing"): {"Makefile"},
+    # The image of a data plane has the same budget with every answer.
+    ("http-gateway", "tracing"): {"Makefile"},
     # Only a gateway tells its name to others.
     ("tcp-proxy", "project_name"): {"config/default.toml"},
     # Only spans say over what a client speaks.
