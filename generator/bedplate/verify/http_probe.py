@@ -15,6 +15,7 @@ from bedplate.verify.findings import Findings
 from bedplate.verify.probe import rpc
 from bedplate.verify.probe.api import expect_refused, expect_unavailable, post, reading, try_api
 from bedplate.verify.probe.auth import Ask, Refusal, try_auth
+from bedplate.verify.probe.crowd import BODY, Waiting, try_crowd
 from bedplate.verify.probe.database import Database
 from bedplate.verify.probe.description import try_description
 from bedplate.verify.probe.drain import SlowRequest, Times, try_drain
@@ -253,6 +254,9 @@ def _rust(image: Image, _: Headers) -> Profile:
 def _rust_contract(trials: Trials, platform: Platform, config: str) -> None:
     try_gateway(trials, platform, config)
     try_endpoints(trials, platform, config)
+    settings = f'limits.body_bytes = {BODY}\ntimeouts.client_idle = "10m"\n'
+    route = '[[route]]\npath_prefix = "/"\ncluster = "sink"\n'
+    try_crowd(trials, platform, config, settings + route, Waiting(descriptors=1, most_kib=24))
 
 
 PROFILES: Final[Mapping[str, Callable[[Image, Headers], Profile]]] = {

@@ -41,6 +41,7 @@ _RUST_PLACES: Final[Mapping[str, str]] = {
     "metrics": "src/stats.rs",
     "traces": "src/spans and src/gateway/trace.rs",
     "hostile": "src/gateway and src/connection.rs",
+    "crowd": "src/listener.rs, and what passes bytes: src/gateway/body.rs or src/tcp/relay.rs",
     "drain": "src/service.rs and src/runtime.rs",
     "stop": "src/service.rs and src/main.rs",
 }

@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Final
 
+from bedplate.verify.probe.crowd import Waiting, try_crowd
 from bedplate.verify.probe.drain import SlowRequest, Times
 from bedplate.verify.probe.endpoints import try_states
 from bedplate.verify.probe.gateway import CLOSED_PORT, HURRIED, LISTENERS, configuration_path, started
+from bedplate.verify.probe.hostile import SEED, STREAMS, random_streams
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
 from bedplate.verify.probe.metrics import scrape, total_ending
 from bedplate.verify.probe.platform import Instance, Platform
@@ -66,6 +68,7 @@ def try_proxy(trials: Trials, platform: Platform, times: Times, *, limited: bool
         _try_upstreams(trials, platform, config)
     else:
         trials.skip("proxy: upstreams of ours", "the engine runs elsewhere and can't reach this machine")
+    try_crowd(trials, platform, config, "", Waiting(descriptors=2, most_kib=12))
     if limited:
         _try_rate(trials, platform, {config: LISTENERS + SETTINGS})
     try_relay_drain(trials, platform, times)
@@ -142,6 +145,13 @@ def _try_passage(trials: Trials, instance: Instance, ours: Sequence[Echo]) -> No
             stack.callback(_in_background(lambda: _send(connection, sent)))
             received = _rest(connection)
         expect(received == sent, f"expected {len(sent)} bytes as they were sent, got {len(received)}")
+    with trials.check(f"proxy: {STREAMS} random streams come back as they were sent"):
+        for stream in random_streams((_HELLO,), SEED):
+            with _connected(instance.http) as connection:
+                _port(connection)
+                _send(connection, stream)
+                received = _rest(connection)
+            expect(received == stream, f"expected {stream!r}, got {received!r}")
     with (
         trials.check("proxy: a reset by the upstream is one to the client"),
         _connected(instance.http) as one,
@@ -151,7 +161,7 @@ def _try_passage(trials: Trials, instance: Instance, ours: Sequence[Echo]) -> No
         expect(_is_reset(one), "expected a reset, got a clean end")
     with trials.check("metrics: connections are counted by their end, bytes by endpoint"):
         _wait("an end by a reset", lambda: _ended(instance, "upstream_reset") == 1)
-        expect_same("clients that closed first", 21.0, _ended(instance, "client_closed"))
+        expect_same("clients that closed first", 21.0 + STREAMS, _ended(instance, "client_closed"))
         passed = total_ending(scrape(instance.admin), "_upstream_received_bytes_total")
         expect(passed > _FLOOD - 251, f"expected more than {_FLOOD - 251} bytes, got {passed:g}")
 
