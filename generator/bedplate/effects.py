@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,22 +59,32 @@ def files_using(
     mention = re.compile(rf"\b({'|'.join(map(re.escape, sorted(names)))})\b")
     root = questionnaire.root / "templates" / template
     every = mention.search(str(questionnaire.settings.get("subdirectory", "")))
+    alternatives = _alternatives(questionnaire, question, evaluation)
     found = []
     for path in sorted(path for path in root.rglob("*") if path.is_file() and path.name != _RECORD):
         relative = path.relative_to(root).as_posix()
-        if every or mention.search(relative) or _mentions(questionnaire.root, path, mention):
-            found += _emitted(questionnaire, question, relative.removesuffix(".jinja"), evaluation)
+        if every or _in_code(relative, mention) or _mentions(questionnaire.root, path, mention):
+            found += _emitted(questionnaire, relative.removesuffix(".jinja"), alternatives)
     return tuple(dict.fromkeys(found))
 
 
+def _alternatives(
+    questionnaire: Questionnaire, question: Question, evaluation: Evaluation
+) -> list[Mapping[str, object]]:
+    """All values with the answers as they are, and with each other one to the question that can stand."""
+    if question.name == "domain":
+        return [evaluation.values]
+    others = questionnaire.offered(question, evaluation.values)
+    settled = [questionnaire.evaluate({**evaluation.answers, question.name: other}) for other in others]
+    return [evaluation.values, *(other.values for other in settled if not other.problems)]
+
+
 def _emitted(
-    questionnaire: Questionnaire, question: Question, path: str, evaluation: Evaluation
+    questionnaire: Questionnaire, path: str, alternatives: Sequence[Mapping[str, object]]
 ) -> list[str]:
-    """The paths of a file with the answers as they are, and with each other one to the question; if any."""
-    template, values = questionnaire.template(path), evaluation.values
-    others = questionnaire.offered(question, values)
-    answers = (values, *({**values, question.name: other} for other in others))
-    paths = (template.render(given) for given in answers)
+    """The paths of a file with each of some sets of values, if it has any."""
+    template = questionnaire.template(path)
+    paths = (template.render(values) for values in alternatives)
     return [emitted for emitted in paths if all(emitted.split("/"))]
 
 
@@ -87,11 +98,15 @@ def _derived(questionnaire: Questionnaire, name: str) -> set[str]:
     return names
 
 
+def _in_code(text: str, mention: re.Pattern[str]) -> bool:
+    return any(mention.search(code) for code in re.findall(r"{[{%].*?[%}]}", text, re.DOTALL))
+
+
 def _mentions(root: Path, path: Path, mention: re.Pattern[str]) -> bool:
     if not path.name.endswith(".jinja") and "_partials" not in path.parts:
         return False
     text = path.read_text(encoding="utf-8")
-    if any(mention.search(code) for code in re.findall(r"{[{%].*?[%}]}", text, re.DOTALL)):
+    if _in_code(text, mention):
         return True
     for fragment, joined in _INCLUDE.findall(text):
         parts = sorted((root / fragment).glob("*")) if joined else [root / fragment]

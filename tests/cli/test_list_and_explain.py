@@ -118,6 +118,7 @@ OTHER_ANSWERS = {
     "tracing": ("false", "true"),
     "tls": ("true",),
     "rate_limit": ("true",),
+    "board": ("mps2-an505", "lm3s6965"),
     "deploy": ("none", "systemd"),
     "ci": ("gitlab", "none"),
 }
@@ -127,9 +128,10 @@ LOCKS = {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum"} | {
 }
 ONLY_GO = {"module_prefix", "database", "auth"}
 ONLY_RUST = {"tls", "rate_limit"}
+ONLY_FIRMWARE = {"board"}
 NOT_ASKED = {
-    "go-service": ONLY_RUST,
-    "rust-service": ONLY_GO,
+    "go-service": ONLY_RUST | ONLY_FIRMWARE,
+    "rust-service": ONLY_GO | ONLY_FIRMWARE,
     "rust-embedded": ONLY_GO | ONLY_RUST | {"tracing", "deploy", "ci"},
 }
 # Files that ask for an answer, and come out the same.
@@ -142,6 +144,8 @@ IDLE = {
     ("tcp-proxy", "project_name"): {"config/default.toml"},
     # Only spans say over what a client speaks.
     ("http-gateway", "tls"): {"src/gateway/served.rs"},
+    # No board so far does without them.
+    ("sensor-node", "board"): {"firmware/src/board/made_up_sensor.rs", "firmware/src/board/sp805.rs"},
 }
 NOT_ASKED_HERE = {"tcp-proxy": {"tls", "tracing"}}
 

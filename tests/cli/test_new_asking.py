@@ -94,7 +94,7 @@ def test_refuses_an_answer_that_turns_out_to_be_hidden(cli: Cli) -> None:
     with asked(cli, "demo", "--set", "module_prefix=example.com") as terminal:
         terminal.expect("What are you building")
         terminal.send(4 * DOWN + ENTER)
-        for help_text in ("Name of the project", "One sentence", "Who holds", "Licence"):
+        for help_text in ("Name of the project", "One sentence", "Who holds", "Licence", "Which board"):
             terminal.expect(help_text)
             terminal.send(ENTER)
         terminal.expect("bedplate: --set module_prefix=example.com: not asked with these answers")

@@ -11,7 +11,11 @@ from bedplate.verify.rows import rows_of, settled
 from shell import ROOT
 
 # Of each template the number of concerns, and the name that the projects of its reference have.
-REFERENCES = {"go-service": (106, "telemetry"), "rust-service": (90, "gateway")}
+REFERENCES = {
+    "go-service": (106, "telemetry"),
+    "rust-service": (90, "gateway"),
+    "rust-embedded": (67, "sensor-node"),
+}
 MARKS = ("✔", "◇", "no", "not yet")
 RECORD = {"answers_file": ".copier-answers.yml"}
 # Code spans of the last column that name a file: with a directory, a suffix, or a name that is known without.

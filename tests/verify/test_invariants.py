@@ -156,16 +156,19 @@ def test_a_user_may_write_the_words_of_another_answer(tmp_path: Path, emitted: d
 
 def test_each_choice_has_words_that_the_others_must_not_leave() -> None:
     told: dict[str, set[object]] = {}
-    for trace in QUESTIONNAIRE.evaluate({"domain": "http-api"}).values["traces"]:
+    values = QUESTIONNAIRE.evaluate({"domain": "http-api"}).values
+    for trace in (*values["traces"], *values["board_traces"]):
         told.setdefault(trace["question"], set()).update(trace["answers"])
     assert told.pop("template") == set(DOMAINS.values())
     templates = list(DOMAINS.values())
     assert told.pop("domain") == {name for name, template in DOMAINS.items() if templates.count(template) > 1}
     asked = [question for question in QUESTIONNAIRE if not question.computed and question.name != "domain"]
-    values = [QUESTIONNAIRE.evaluate({"domain": domain}).values for domain in DOMAINS]
+    by_domain = [QUESTIONNAIRE.evaluate({"domain": domain}).values for domain in DOMAINS]
     yes = {question.name: {True} for question in asked if question.type == "bool"}
     choices = {
-        question.name: {choice.value for given in values for choice in QUESTIONNAIRE.choices(question, given)}
+        question.name: {
+            choice.value for given in by_domain for choice in QUESTIONNAIRE.choices(question, given)
+        }
         for question in asked
         if question.choices is not None
     }

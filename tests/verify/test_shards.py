@@ -174,14 +174,14 @@ def test_two_shards_give_the_report_of_one_run(user: User, tmp_path: Path) -> No
         directory = tmp_path / part.partition("/")[0]
         finished = user.verify(*arguments, "--shard", part, "--report", directory)
         assert finished.returncode == 0, finished.stderr
-        assert f"shard {part}: 4 of 8 rows" in finished.stdout
+        assert f"shard {part}: 5 of 10 rows" in finished.stdout
     whole = tmp_path / "whole"
     merged = user.verify("--merge", tmp_path / "1", tmp_path / "2", "--report", whole)
     assert merged.returncode == 0, merged.stderr
     content = json.loads((whole / "report.json").read_text())
     validate(content)
     assert [row["id"] for row in content["rows"]] == content["selection"]["ids"]
-    assert len(set(content["selection"]["ids"])) == 8
+    assert len(set(content["selection"]["ids"])) == 10
     assert content["selection"]["rows"] == "each"
     suites = [suite.name for suite in JUnitXml.fromfile(str(whole / "junit.xml"))]
     assert suites == [*content["selection"]["ids"], "across rows"]

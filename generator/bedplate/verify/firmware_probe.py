@@ -11,7 +11,8 @@ import docker
 from bedplate.render import checkout
 from bedplate.verify.client import execute
 from bedplate.verify.findings import Findings
-from bedplate.verify.probe.crashes import Memory, try_crashes
+from bedplate.verify.probe.chip import Chip
+from bedplate.verify.probe.crashes import try_crashes
 from bedplate.verify.probe.delivery import try_delivery
 from bedplate.verify.probe.emulator import Emulator
 from bedplate.verify.probe.greeting import try_greeting
@@ -60,32 +61,31 @@ def probe(
         docker.errors.DockerException: when the engine does not do what it is asked.
     """
     trials = Trials(PLACES)
-    chip = answers["chip"]
-    flash, ram = (Memory(chip[name]["origin"], chip[name]["length"]) for name in ("flash", "ram"))
-    elf = try_release(trials, tree / "dist", answers["project_name"], flash, ram)
+    chip = Chip.read(answers["chip"])
+    elf = try_release(trials, tree / "dist", answers["project_name"], chip)
     image = ""
     with trials.check("boot: the project's own builder image has the board's emulator"):
         image = _emulator_image(docker, tree, build_flags, run_id)
     if not (image and elf.is_file()):
         trials.skip("boot: on the emulated board", "there is no emulator or no ELF file")
         return trials.findings()
-    emulator = Emulator(client, image, run_id, chip["machine"], elf)
+    emulator = Emulator(client, image, run_id, answers["chip"]["machine"], elf)
     with trials.check(f"boot: {BOOTS} boots say the same, byte for byte"):
         digests = emulator.first_bytes(BOOTS, _HELLOS * _HELLO_BYTES, _BOOTS_WITHIN)
         expect(len(digests) == BOOTS, f"expected {BOOTS} boots, got {len(digests)}")
         expect(len(set(digests)) == 1, f"expected one beginning, got {len(set(digests))} different ones")
-    try_board(trials, emulator, ram)
+    try_board(trials, emulator, chip)
     return trials.findings()
 
 
-def try_board(trials: Trials, emulator: Emulator, ram: Memory) -> None:
+def try_board(trials: Trials, emulator: Emulator, chip: Chip) -> None:
     """One board from power-on to its last crash."""
     with trials.check("boot: the board speaks on its UART"), emulator.boot() as board:  # noqa: SIM117
         with Node(board.uart, DEVICE) as node:
             try_greeting(trials, node)
             try_delivery(trials, node)
             _try_link(trials, node)
-            try_crashes(trials, node, board.debugger, ram)
+            try_crashes(trials, node, board.debugger, chip)
 
 
 def _try_link(trials: Trials, node: Node) -> None:

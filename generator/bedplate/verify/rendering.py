@@ -204,7 +204,7 @@ def foreign(values: Mapping[str, Any]) -> tuple[re.Pattern[str], ...]:
     """Words that none of these answers brings into a project, by the questionnaire's `traces`."""
     return tuple(
         re.compile(trace["words"])
-        for trace in values["traces"]
+        for trace in (*values["traces"], *values["board_traces"])
         if values.get(trace["question"]) not in trace["answers"]
     )
 

@@ -7,7 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from bedplate.verify.probe import frames
-from bedplate.verify.probe.crashes import Memory, try_crashes
+from bedplate.verify.probe.chip import Chip, Memory
+from bedplate.verify.probe.crashes import try_crashes
 from bedplate.verify.probe.delivery import try_delivery
 from bedplate.verify.probe.greeting import EPOCH, try_greeting
 from bedplate.verify.probe.link import Malformed, try_link
@@ -20,6 +21,7 @@ from simulated_node import DEVICE, RAM, SimulatedNode
 pytestmark = pytest.mark.xdist_group("nodes")
 
 MALFORMED = [Malformed("noise", b"\x05\x01\x02"), Malformed("one byte", b"\x01")]
+CHIP = Chip(Memory(0, 0x400000), Memory(RAM, 0x400000), flash_budget=3_584, bus_faults=True)
 PATIENCE = 5.0
 """Seconds until what a defect keeps back is given up."""
 GREETING = {
@@ -83,7 +85,7 @@ def disturb(trials: Trials, simulated: SimulatedNode, link: Node) -> None:
 def crash(trials: Trials, simulated: SimulatedNode, link: Node) -> None:
     link.expect(frames.HELLO)
     link.send(frames.WELCOME, epoch=EPOCH)
-    try_crashes(trials, link, simulated.debugger, Memory(RAM, 0x400000))
+    try_crashes(trials, link, simulated.debugger, CHIP)
 
 
 Part = Callable[[Trials, SimulatedNode, Node], None]

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 from bedplate.verify.probe import frames
-from bedplate.verify.probe.crashes import Memory
-from bedplate.verify.probe.release import FLASH_BUDGET, read_elf, try_release
+from bedplate.verify.probe.chip import Chip, Memory
+from bedplate.verify.probe.release import read_elf, try_release
 from bedplate.verify.probe.trial import Trials, Unmet
 from frail_images import failed
 from shell import ROOT
 
 FLASH, RAM = Memory(0, 0x40000), Memory(0x2000_0000, 0x10000)
+CHIP = Chip(FLASH, RAM, flash_budget=3_584, bus_faults=True)
 TABLE = struct.pack("<II", RAM.origin + 1_024, FLASH.origin + 9)
 
 
@@ -74,7 +75,7 @@ def no_thumb(dist: Path) -> None:
 
 
 def too_large(dist: Path) -> None:
-    pack(dist, elf(bytes(FLASH_BUDGET + 1)), TABLE + bytes(FLASH_BUDGET + 1))
+    pack(dist, elf(bytes(CHIP.flash_budget + 1)), TABLE + bytes(CHIP.flash_budget + 1))
 
 
 RELEASES: dict[str, tuple[Callable[[Path], None], str]] = {
@@ -94,7 +95,7 @@ def test_probe_names_what_is_wrong_with_a_release(tmp_path: Path, name: str) -> 
     make, claim = RELEASES[name]
     make(tmp_path / "dist")
     trials = Trials()
-    try_release(trials, tmp_path / "dist", "node", FLASH, RAM)
+    try_release(trials, tmp_path / "dist", "node", CHIP)
     wrong = failed(trials.findings())
     if not claim:
         assert wrong == {}
@@ -105,7 +106,7 @@ def test_probe_names_what_is_wrong_with_a_release(tmp_path: Path, name: str) -> 
 def test_flash_is_what_is_loaded_but_the_vector_table(tmp_path: Path) -> None:
     pack(tmp_path / "dist", elf(bytes(100)))
     trials = Trials()
-    try_release(trials, tmp_path / "dist", "node", FLASH, RAM)
+    try_release(trials, tmp_path / "dist", "node", CHIP)
     (figure,) = trials.findings().figures
     assert (figure.name, figure.value, figure.unit) == ("flash", 100, "B")
 

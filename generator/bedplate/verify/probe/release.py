@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bedplate.verify.probe.crashes import Memory
+from bedplate.verify.probe.chip import Chip
 from bedplate.verify.probe.trial import Trials, Unmet, expect
 
 SUMS: Final = "SHA256SUMS"
 SUFFIXES: Final = ("bin", "cdx.json", "elf")
-FLASH_BUDGET: Final = 3_584
 VECTORS: Final = ".vector_table"
 """Left out of the figure: how long it is, the chip decides."""
 
@@ -66,7 +65,7 @@ def read_elf(content: bytes) -> Elf:
     return Elf(tuple(sorted(pieces)), sizes)
 
 
-def try_release(trials: Trials, dist: Path, name: str, flash: Memory, ram: Memory) -> Path:
+def try_release(trials: Trials, dist: Path, name: str, chip: Chip) -> Path:
     """Look at the files in `dist`; returns the path of the ELF file, which may not be there."""
     files = {suffix: dist / f"{name}.{suffix}" for suffix in SUFFIXES}
     with trials.check(f"release: {', '.join(file.name for file in files.values())} and {SUMS}"):
@@ -84,14 +83,14 @@ def try_release(trials: Trials, dist: Path, name: str, flash: Memory, ram: Memor
         expect(image == binary, f"expected {len(image)} bytes as in the ELF file, got {len(binary)} others")
     with trials.check("release: the vector table names a stack in RAM and a program in flash"):
         stack, reset = struct.unpack_from("<II", files["bin"].read_bytes())
-        expect(ram.origin < stack <= ram.end, f"expected a stack in RAM, it begins at {stack:#x}")
-        in_flash = flash.origin <= reset < flash.end and reset & 1
+        expect(chip.ram.origin < stack <= chip.ram.end, f"expected a stack in RAM, it begins at {stack:#x}")
+        in_flash = chip.flash.origin <= reset < chip.flash.end and reset & 1
         expect(bool(in_flash), f"expected a reset vector with its Thumb bit in flash, got {reset:#x}")
-    with trials.check(f"release: at most {FLASH_BUDGET} bytes of flash, without the vector table"):
+    with trials.check(f"release: at most {chip.flash_budget} bytes of flash, without the vector table"):
         sizes = read_elf(files["elf"].read_bytes()).sections
         used = sum(size for section, size in sizes.items() if section != VECTORS)
-        trials.figure("flash", used, "B", FLASH_BUDGET)
-        expect(used <= FLASH_BUDGET, f"expected at most {FLASH_BUDGET}, got {used}: {sizes}")
+        trials.figure("flash", used, "B", chip.flash_budget)
+        expect(used <= chip.flash_budget, f"expected at most {chip.flash_budget}, got {used}: {sizes}")
     return files["elf"]
 
 

@@ -98,19 +98,16 @@ impl Qemu {
     }
 
     fn start(image: Image, pace: Pace, arguments: &[&str]) -> Self {
-        let mut qemu = Program::new("qemu-system-arm");
-        qemu.args(["-machine", project::MACHINE, "-display", "none"]);
+        let mut qemu = machine(image);
         let monitor = monitor();
         qemu.args(["-monitor", &format!("unix:{},server=on,wait=off", monitor.display())]);
-        qemu.args(["-serial", "stdio", "-d", "guest_errors,unimp"]);
+        qemu.args(["-serial", "stdio"]);
         qemu.args(["-icount", if pace == Pace::Free { "shift=5,sleep=off" } else { "shift=5" }]);
         if image == Image::Selftest {
             let options = arguments.iter().map(|argument| format!(",arg={argument}"));
             let options = options.collect::<String>();
             qemu.args(["-semihosting-config", &format!("enable=on,target=native{options}")]);
         }
-        qemu.arg("-kernel").arg(built(image));
-        qemu.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = qemu.spawn().expect("qemu-system-arm can be run");
         let link = Link(Arc::new(Mutex::new(child.stdin.take().expect("piped"))));
         let mut output = child.stdout.take().expect("piped");
@@ -259,6 +256,32 @@ impl Drop for Qemu {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// What the emulator says by itself of a board that it has switched on, and whose processor has not
+/// yet taken a step.
+///
+/// # Panics
+///
+/// If it can't be run.
+#[must_use]
+pub fn complaints_at_power_on() -> String {
+    let mut qemu = machine(Image::Release);
+    qemu.args(["-S", "-monitor", "stdio", "-serial", "null"]);
+    let mut child = qemu.spawn().expect("qemu-system-arm can be run");
+    let monitor = child.stdin.take().expect("piped");
+    (&monitor).write_all(b"quit\n").expect("the emulator reads");
+    let output = child.wait_with_output().expect("a child of ours");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The emulator's command line, as far as it is the same for all: the board with an image in it.
+fn machine(image: Image) -> Program {
+    let mut qemu = Program::new("qemu-system-arm");
+    qemu.args(["-machine", project::MACHINE, "-display", "none", "-d", "guest_errors,unimp"]);
+    qemu.arg("-kernel").arg(built(image));
+    qemu.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    qemu
 }
 
 /// A path for a monitor that no other emulator has.

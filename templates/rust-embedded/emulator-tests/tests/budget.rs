@@ -31,8 +31,8 @@ fn keeps_to_its_budgets_of_instructions() {
 #[test]
 fn counts_an_instruction_as_one() {
     let counted = figure(&figures("budget"), "instructions of 20000");
-    // The counter has a resolution of 1.25, and it takes a few instructions to read it.
-    assert!((20_000..20_010).contains(&counted), "{counted}");
+    // A cycle is up to three instructions, and it takes some to read the counter.
+    assert!((20_000..20_050).contains(&counted), "{counted}");
 }
 
 #[test]

@@ -36,36 +36,10 @@ const CCR: *mut u32 = 0xE000_ED14 as *mut u32;
 const CFSR: *const u32 = 0xE000_ED28 as *const u32;
 const DIV_0_TRP: u32 = 1 << 4;
 
-const MPU_CTRL: *mut u32 = 0xE000_ED94 as *mut u32;
-const MPU_RBAR: *mut u32 = 0xE000_ED9C as *mut u32;
-const MPU_RASR: *mut u32 = 0xE000_EDA0 as *mut u32;
-/// The address comes with the number of its region, which is 0.
-const RBAR_VALID: u32 = 1 << 4;
-/// Access for nobody, over 2^12 bytes.
-const RASR_GUARD: u32 = (12 - 1) << 1 | 1;
-/// On, with the memory map as it is where there is no region, and off in the fault path.
-const CTRL_ON: u32 = 1 << 2 | 1 << 0;
-/// More than the frame of any function, so that none reaches past it.
-const GUARD_BYTES: u32 = 1 << 12;
-
 /// Makes the processor fault on a division by zero; it would answer 0.
 pub(crate) fn trap_divisions() {
     // SAFETY: the register exists on this core and setting the bit has no other effect.
     unsafe { CCR.write_volatile(CCR.read_volatile() | DIV_0_TRP) };
-}
-
-/// Makes the processor fault on an access to what lies right below the stack. Not every bus refuses
-/// what is below RAM: that of the emulated board swallows it.
-pub(crate) fn guard_stack() {
-    let guard = (&raw const _stack_end as u32).wrapping_sub(GUARD_BYTES);
-    // SAFETY: the registers exist on this core, and nothing that the program uses is below its stack.
-    unsafe {
-        MPU_RBAR.write_volatile(guard | RBAR_VALID);
-        MPU_RASR.write_volatile(RASR_GUARD);
-        MPU_CTRL.write_volatile(CTRL_ON);
-    }
-    cortex_m::asm::dsb();
-    cortex_m::asm::isb();
 }
 
 /// Entry of the fault handler: finds the stack that was in use by the code that exception entry

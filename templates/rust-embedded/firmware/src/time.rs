@@ -8,18 +8,18 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::exception;
 
-use crate::board;
-
 static TICKS: AtomicU32 = AtomicU32::new(0);
 
 const TICKS_PER_SECOND: u32 = 1_000;
 
-/// Starts counting.
-pub(crate) fn start() {
+/// Starts counting, by the core's clock.
+pub(crate) fn start(clock_hz: u32) {
+    #[cfg(feature = "selftest")]
+    crate::selftest::on_clock();
     // SAFETY: called once, at start-up, and nothing else in the program touches SysTick.
     let mut syst = unsafe { cortex_m::Peripherals::steal() }.SYST;
     syst.set_clock_source(SystClkSource::Core);
-    syst.set_reload(board::CLOCK_HZ / TICKS_PER_SECOND - 1);
+    syst.set_reload((clock_hz / TICKS_PER_SECOND).wrapping_sub(1));
     syst.clear_current();
     syst.enable_interrupt();
     syst.enable_counter();
