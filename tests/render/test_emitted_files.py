@@ -9,9 +9,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from bedplate.catalogue import Catalogue
 from shell import ROOT, Cli
 
 DOMAINS = ("http-api", "rpc-api", "http-gateway", "tcp-proxy", "sensor-node")
+BOARDS = Catalogue.load(ROOT).boards
 # Answers that, with the defaults, bring in every file of the templates.
 ANSWERS = [
     *((domain, ()) for domain in DOMAINS),
@@ -19,6 +21,7 @@ ANSWERS = [
     ("http-api", ("database=sqlite", "ci=gitlab")),
     ("http-gateway", ("deploy=systemd", "ci=gitlab", "rate_limit=true", "tls=true", "tracing=true")),
     ("tcp-proxy", ("rate_limit=true",)),
+    *(("sensor-node", (f"board={board}",)) for board in BOARDS),
 ]
 GO = ("http-api", "rpc-api")
 SHARED = {".copier-answers.yml", ".editorconfig", ".gitattributes", "LICENSE", "SECURITY.md", "README.md"}

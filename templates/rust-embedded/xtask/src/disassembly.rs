@@ -18,6 +18,8 @@ pub struct Function {
     pub indirect: Vec<String>,
     /// Breakpoints, by which only a debugger or an emulator is called.
     pub breakpoints: u32,
+    /// Instructions of the floating-point unit.
+    pub floating: u32,
 }
 
 /// An image: its functions by address, and the entries of its vector table.
@@ -56,6 +58,7 @@ fn functions(listing: &str) -> Result<BTreeMap<u32, Function>> {
         {
             function.frame += instruction.pushes()?;
             function.breakpoints += u32::from(instruction.mnemonic == "bkpt");
+            function.floating += u32::from(instruction.mnemonic.starts_with('v'));
             if instruction.is_indirect() {
                 function.indirect.push(line.trim().to_owned());
             }
@@ -206,6 +209,12 @@ Disassembly of section .text:
         assert_eq!(main.callees, BTreeSet::from([0xC0, 0xD0]));
         assert_eq!(main.indirect.len(), 1);
         assert_eq!(main.breakpoints, 1);
+    }
+
+    #[test]
+    fn knows_the_floating_point_unit_by_its_instructions() {
+        assert_eq!(single("vadd.f32\ts0, s1, s2").unwrap().floating, 1);
+        assert_eq!(single("add\tr0, r1").unwrap().floating, 0);
     }
 
     fn single(instruction: &str) -> Result<Function> {

@@ -14,6 +14,8 @@ use crate::image::Image;
 
 /// What the processor pushes when it takes an exception: eight words, and one to align them.
 const EXCEPTION: u32 = 36;
+/// And what it pushes in a program that uses the floating-point unit: eighteen words more.
+const FLOATING_EXCEPTION: u32 = EXCEPTION + 72;
 
 /// Bytes of stack, at worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +37,15 @@ impl Depth {
             return Err("the vector table has no handler".into());
         };
         let mut walk = Walk { program, known: BTreeMap::new(), open: BTreeSet::new() };
-        let nmi = EXCEPTION + walk.deepest(*nmi)?;
+        let floating = program.functions.values().any(|function| function.floating > 0);
+        let exception = if floating { FLOATING_EXCEPTION } else { EXCEPTION };
+        let nmi = exception + walk.deepest(*nmi)?;
         let mut interrupt = 0;
         for handler in others.iter().filter(|handler| **handler != 0) {
-            interrupt = interrupt.max(EXCEPTION + walk.deepest(*handler)?);
+            interrupt = interrupt.max(exception + walk.deepest(*handler)?);
         }
         Ok(Self {
-            main: walk.deepest(*reset)? + interrupt + nmi + EXCEPTION,
+            main: walk.deepest(*reset)? + interrupt + nmi + exception,
             emergency: walk.deepest(*hard_fault)? + nmi,
         })
     }
@@ -125,6 +129,15 @@ mod tests {
         let interrupt = 36 + 4 + 40;
         assert_eq!(depth.main, reset + interrupt + (36 + 8) + 36);
         assert_eq!(depth.emergency, 24 + (36 + 8));
+    }
+
+    #[test]
+    fn counts_the_registers_of_the_floating_point_unit_where_it_is_used() {
+        let mut program =
+            program(&[(2, 8, &[]), (4, 0, &[]), (6, 0, &[]), (8, 0, &[]), (10, 0, &[])]);
+        program.functions.entry(2).or_default().floating = 1;
+        let depth = Depth::of(&program).unwrap();
+        assert_eq!((depth.main, depth.emergency), (8 + 3 * 108, 108));
     }
 
     #[test]
