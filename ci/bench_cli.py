@@ -53,6 +53,7 @@ def start_up(runs: int) -> list[Measurement]:
         "bedplate list": ("list",),
         "bedplate list --json": ("list", "--json"),
         "bedplate explain": ("explain", "http-api"),
+        "bedplate advise": ("advise", "--need", "does=json-api"),
     }
     contenders = {name: (*BEDPLATE, *arguments) for name, arguments in commands.items()}
     times = take_turns({"bare": BARE, **contenders}, runs)

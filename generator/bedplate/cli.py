@@ -61,6 +61,12 @@ Domains = Annotated[
     list[str] | None,
     typer.Argument(metavar="DOMAIN|DIR", help="Default: all. With --merge the directories of reports."),
 ]
+Needs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--need", metavar="KEY=VALUE", help="One thing that is known; PART.KEY=VALUE of a part. Repeatable."
+    ),
+]
 OfDomains = Annotated[list[str] | None, typer.Argument(metavar="DOMAIN", help="Default: all.")]
 Shard = Annotated[
     str | None, typer.Option("--shard", metavar="I/N", help="Only part I of N of the rows, such as 2/3.")
@@ -198,6 +204,18 @@ def explain(name: Name, source: Source = None, as_json: Json = False, debug: Deb
         from bedplate.commands import explain as command
 
         return command.run(name, source, as_json)
+
+    _finish(work, debug)
+
+
+@app.command()
+def advise(needs: Needs = None, source: Source = None, as_json: Json = False, debug: Debug = False) -> None:
+    """Advise a language and a domain. With reasons, costs, and what would decide otherwise."""
+
+    def work() -> int:
+        from bedplate.commands import advise as command
+
+        return command.run(tuple(needs or ()), source, as_json)
 
     _finish(work, debug)
 
