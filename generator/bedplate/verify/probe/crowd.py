@@ -29,6 +29,8 @@ _BATCH: Final = 250
 """So many connect before the first of them asks."""
 _SPARE: Final = 500
 """Descriptors for everything else."""
+_TURN: Final = threading.Lock()
+"""Descriptors are the process's, and rows may be probed at the same time: one crowd has all of them."""
 _SLOW: Final = 1_000
 _ASKED: Final = 50
 """Answers that good clients must have had meanwhile."""
@@ -135,13 +137,14 @@ def _length(head: bytes) -> int:
 
 @contextmanager
 def _many_descriptors() -> Iterator[int]:
-    """As many as this process may have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    try:
-        yield hard
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    """As many as this process may have, for one at a time."""
+    with _TURN:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        try:
+            yield hard
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 class _Good:
