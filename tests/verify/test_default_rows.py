@@ -26,10 +26,8 @@ BUDGETS = [
     ("rpc-api", "drain failures", 0, "requests"),
     ("http-gateway", "image size", 30, "MB"),
     ("http-gateway", "drain failures", 0, "requests"),
-    ("http-gateway", "memory of an idle connection", 24, "KiB"),
     ("tcp-proxy", "image size", 30, "MB"),
     ("tcp-proxy", "drain failures", 0, "connections"),
-    ("tcp-proxy", "memory of an idle connection", 12, "KiB"),
     ("sensor-node", "flash", 3584, "B"),
 ]
 
