@@ -15,10 +15,9 @@ from shell import ROOT
 
 LOCK_FILES = {
     "go-service": {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum"},
-    "rust-service": {"Cargo.lock"},
+    "rust-service": {"Cargo.lock", "bench/Cargo.lock", "fuzz/Cargo.lock"},
     "rust-embedded": {"Cargo.lock"},
 }
-BESIDE = {"http-gateway": {"bench/Cargo.lock", "fuzz/Cargo.lock"}}
 LOCKS = {
     "api": {"go.mod": "go 1.26.0\n", "go.sum": "one\n"},
     "api,database=postgres": {"go.mod": "go 1.26.0\n", "go.sum": "two\n"},
@@ -36,7 +35,7 @@ def test_every_dependency_key_has_its_lock_files(bedplate: Questionnaire) -> Non
     assert set(found) == set(locks)
     for key, given in found.items():
         values = bedplate.evaluate(given).values
-        assert set(locks[key]) == LOCK_FILES[values["template"]] | BESIDE.get(values["domain"], set())
+        assert set(locks[key]) == LOCK_FILES[values["template"]]
 
 
 def test_no_lock_file_is_kept_that_no_key_needs() -> None:

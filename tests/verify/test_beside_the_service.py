@@ -1,4 +1,4 @@
-"""What the gateway has beside its service, which no other row builds: fuzz targets and measurements."""
+"""What a data plane has beside its service, which no row builds: fuzz targets and measurements."""
 
 from __future__ import annotations
 
@@ -21,26 +21,28 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \\
 """
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, user_environment: dict[str, str]) -> Cli:
-    """A gateway whose name is sorted elsewhere among its crates than that of the default."""
+@pytest.fixture(scope="module", params=["http-gateway", "tcp-proxy"])
+def plane(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, user_environment: dict[str, str]
+) -> Cli:
+    """One whose name is sorted elsewhere among its crates than that of the default."""
     user = Cli(tmp_path_factory.mktemp("beside"), user_environment)
-    made = user.bedplate("new", "zebra", "--domain", "http-gateway", "--defaults")
+    made = user.bedplate("new", "zebra", "--domain", request.param, "--defaults")
     assert made.returncode == 0, made.stderr
     return Cli(user.directory / "zebra", user_environment, within=1200)
 
 
-def test_fuzz_targets_find_nothing_in_a_minute(gateway: Cli) -> None:
-    said = build(gateway, gateway.directory / "Dockerfile", "--target=fuzz")
+def test_fuzz_targets_find_nothing_in_a_minute_for_both(plane: Cli) -> None:
+    said = build(plane, plane.directory / "Dockerfile", "--target=fuzz", "--build-arg=FUZZ_SECONDS=15")
     tried = [int(number) for number in re.findall(r"Done (\d+) runs in \d+ second", said)]
-    assert len(tried) == len(list(gateway.directory.glob("fuzz/*.rs"))) == 2
+    assert len(tried) == len(list(plane.directory.glob("fuzz/*.rs"))) == 2
     assert min(tried) > 1_000
 
 
-def test_what_is_measured_is_linted_as_the_service_is(gateway: Cli, tmp_path: Path) -> None:
+def test_what_is_measured_is_linted_as_the_service_is(plane: Cli, tmp_path: Path) -> None:
     dockerfile = tmp_path / "Dockerfile"
-    dockerfile.write_text((gateway.directory / "Dockerfile").read_text() + LINTED)
-    build(gateway, dockerfile)
+    dockerfile.write_text((plane.directory / "Dockerfile").read_text() + LINTED)
+    build(plane, dockerfile)
 
 
 def build(project: Cli, dockerfile: Path, *flags: str) -> str:
