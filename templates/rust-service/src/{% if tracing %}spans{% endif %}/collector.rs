@@ -33,7 +33,12 @@ impl HttpClient for Collector {
         'client: 'sending,
         Self: 'sending,
     {
-        Box::pin(async { timeout(PATIENCE, exchange(request)).await? })
+        Box::pin(async {
+            let outcome = timeout(PATIENCE, exchange(request)).await;
+            let outcome = outcome.unwrap_or_else(|late| Err(late.into()));
+            // The exporter keeps to itself why nothing came.
+            outcome.inspect_err(|error| tracing::debug!(%error, "no answer of the collector"))
+        })
     }
 }
 
