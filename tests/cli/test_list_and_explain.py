@@ -117,6 +117,7 @@ OTHER_ANSWERS = {
     "auth": ("oidc",),
     "tracing": ("false", "true"),
     "tls": ("true",),
+    "http2": ("true",),
     "rate_limit": ("true",),
     "board": ("mps2-an505", "lm3s6965"),
     "deploy": ("none", "systemd"),
@@ -127,7 +128,7 @@ LOCKS = {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum"} | {
     f"{place}Cargo.lock" for place in ("", "bench/", "fuzz/")
 }
 ONLY_GO = {"module_prefix", "database", "auth"}
-ONLY_RUST = {"tls", "rate_limit"}
+ONLY_RUST = {"tls", "http2", "rate_limit"}
 ONLY_FIRMWARE = {"board"}
 NOT_ASKED = {
     "go-service": ONLY_RUST | ONLY_FIRMWARE,
@@ -147,7 +148,7 @@ IDLE = {
     # No board so far does without them.
     ("sensor-node", "board"): {"firmware/src/board/made_up_sensor.rs", "firmware/src/board/sp805.rs"},
 }
-NOT_ASKED_HERE = {"tcp-proxy": {"tls", "tracing"}}
+NOT_ASKED_HERE = {"tcp-proxy": {"tls", "http2", "tracing"}}
 
 
 @pytest.mark.parametrize("domain", DOMAINS)

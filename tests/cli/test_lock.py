@@ -40,7 +40,10 @@ def one_lock_for_each_domain(root: Path) -> None:
         for key, files in locks.items()
         if "," not in key
         or key.endswith(
-            (",database=memory,auth=none,tracing=true", ",tls=false,rate_limit=false,tracing=false")
+            (
+                ",database=memory,auth=none,tracing=true",
+                ",tls=false,http2=false,rate_limit=false,tracing=false",
+            )
         )
     }
     question.write_text(yaml.safe_dump(asked, sort_keys=False))

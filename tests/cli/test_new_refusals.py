@@ -128,7 +128,9 @@ def test_refuses_the_name_of_a_crate_that_the_project_depends_on(cli: Cli, templ
     source = template_repository.directory
     index = yaml.safe_load((source / "locks/index.yml").read_text())["locks"]["default"]
     (
-        source / "locks" / index["http-gateway,tls=false,rate_limit=false,tracing=false"]["Cargo.lock"]
+        source
+        / "locks"
+        / index["http-gateway,tls=false,http2=false,rate_limit=false,tracing=false"]["Cargo.lock"]
     ).write_text('[[package]]\nname = "hyper-util"\nversion = "0.1.21"\nsource = "registry"\n')
     assert_refused(
         cli,

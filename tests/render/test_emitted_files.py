@@ -19,7 +19,10 @@ ANSWERS = [
     *((domain, ()) for domain in DOMAINS),
     ("http-api", ("auth=oidc", "database=postgres")),
     ("http-api", ("database=sqlite", "ci=gitlab")),
-    ("http-gateway", ("deploy=systemd", "ci=gitlab", "rate_limit=true", "tls=true", "tracing=true")),
+    (
+        "http-gateway",
+        ("deploy=systemd", "ci=gitlab", "rate_limit=true", "tls=true", "http2=true", "tracing=true"),
+    ),
     ("tcp-proxy", ("rate_limit=true",)),
     *(("sensor-node", (f"board={board}",)) for board in BOARDS),
 ]
