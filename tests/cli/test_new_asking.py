@@ -48,7 +48,7 @@ def test_asks_the_domain_first_and_then_what_it_needs(cli: Cli) -> None:
         terminal.expect("What are you building")
         terminal.send(DOWN + DOWN + ENTER)
         questions = ("Name of the project", "One sentence", "Who holds", "Licence")
-        own = ("speak TLS", "each client asks for", "Trace requests", "deployed with", "runs its verbs")
+        own = ("speak TLS", "speak HTTP/2", "each client asks for", "Trace requests", "deployed with", "runs")
         for help_text in (*questions, *own):
             terminal.expect(help_text)
             terminal.send(ENTER)
