@@ -90,8 +90,11 @@ def test_a_lock_file_that_does_not_fit_is_found_and_mended(checkout: Cli) -> Non
 
 def rewrite(checkout: Cli, locks: dict[str, dict[str, str]]) -> None:
     program = "import json, sys; from pathlib import Path; from bedplate.locks import Store\n"
-    program += "Store(Path('locks')).write(json.loads(sys.argv[1]))"
-    finished = checkout.run(sys.executable, "-c", program, json.dumps(locks))
+    program += "Store(Path('locks')).write(json.loads(Path(sys.argv[1]).read_text()))"
+    # Longer than an argument may be.
+    file = checkout.directory.with_name("locks.json")
+    file.write_text(json.dumps(locks))
+    finished = checkout.run(sys.executable, "-c", program, file)
     assert finished.returncode == 0, finished.stderr
 
 
