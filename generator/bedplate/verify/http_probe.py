@@ -23,6 +23,7 @@ from bedplate.verify.probe.endpoints import try_endpoints
 from bedplate.verify.probe.file_store import try_file
 from bedplate.verify.probe.gateway import HURRIED, LISTENERS, configuration_path, try_gateway
 from bedplate.verify.probe.hostile import Limits, try_hostile
+from bedplate.verify.probe.http2 import try_http2
 from bedplate.verify.probe.image import Expected, try_image
 from bedplate.verify.probe.issuer import Issuer, bearer
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
@@ -68,7 +69,7 @@ class Profile:
     bounded: Mapping[str, Any] | None = None
     """How it is started so that a client may do little, where the answer to `rate_limit` is yes."""
     secured: str | None = None
-    """The path of its configuration, which has it speak TLS where the answer to `tls` is yes."""
+    """The path of its configuration, for what it speaks where the answers to `tls` and `http2` are yes."""
 
 
 def probe(
@@ -127,12 +128,7 @@ def _try_service(
         elif answers.get("database") == "sqlite" and profile.keeping:
             try_file(trials, platform, profile.keeping)
         profile.contract(trials, platform)
-        if profile.traced and answers.get("tracing"):
-            try_tracing(trials, platform, answers["project_name"], profile.traced)
-        if profile.bounded and answers.get("rate_limit"):
-            try_rate(trials, platform, profile.bounded)
-        if profile.secured and answers.get("tls"):
-            try_tls(trials, platform, profile.secured)
+        _try_options(trials, platform, answers, profile)
         if answers["archetype"] == "http-api":
             try_description(trials, platform, tester)
         try_hostile(trials, platform, profile.limits)
@@ -142,6 +138,18 @@ def _try_service(
             try_outage(trials, platform, store, profile.keeping)
         if issuer and profile.ask and profile.refused:  # the last, since it rotates the keys
             try_auth(trials, platform, issuer, profile.ask, profile.refused)
+
+
+def _try_options(trials: Trials, platform: Platform, answers: Mapping[str, Any], profile: Profile) -> None:
+    """What a service does with some answers and not with others."""
+    if profile.traced and answers.get("tracing"):
+        try_tracing(trials, platform, answers["project_name"], profile.traced)
+    if profile.bounded and answers.get("rate_limit"):
+        try_rate(trials, platform, profile.bounded)
+    if profile.secured and answers.get("tls"):
+        try_tls(trials, platform, profile.secured)
+    if profile.secured and answers.get("http2"):
+        try_http2(trials, platform, profile.secured)
 
 
 def _times(answers: Mapping[str, Any]) -> Times:

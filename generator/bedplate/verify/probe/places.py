@@ -38,6 +38,7 @@ _RUST_PLACES: Final[Mapping[str, str]] = {
     "smuggling": "src/gateway/policy.rs",
     "rate limit": "src/rate_limit.rs",
     "tls": "src/tls, src/config/tls.rs and src/gateway/conversation.rs",
+    "http2": "src/gateway/http2",
     "metrics": "src/stats.rs",
     "traces": "src/spans and src/gateway/trace.rs",
     "hostile": "src/gateway and src/connection.rs",
