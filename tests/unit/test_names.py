@@ -204,7 +204,20 @@ def test_accepts_a_text(bedplate: Questionnaire, question: str, text: str) -> No
 @pytest.mark.parametrize(
     "text",
     [
-        *("", " x", "x ", "two\nlines", "ends\n", "tab\tbed", 'a "b"', "back\\slash", "`code`", "$HOME"),
+        *(
+            "",
+            " x",
+            "x ",
+            "\u00a0",
+            "x\u3000",
+            "two\nlines",
+            "ends\n",
+            "tab\tbed",
+            'a "b"',
+            "back\\slash",
+            "`code`",
+            "$HOME",
+        ),
         *("{{ x }}", "{% x %}", "bell\x07", "next\x85line", "line\u2028sep", "right\u202eleft", "x" * 121),
     ],
 )
