@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bedplate.evaluation import render
 from bedplate.questionnaire import MISSING, Evaluation, Question, Questionnaire
 
 _RECORD = "{{ _copier_conf.answers_file }}.jinja"
@@ -83,8 +84,7 @@ def _emitted(
     questionnaire: Questionnaire, path: str, alternatives: Sequence[Mapping[str, object]]
 ) -> list[str]:
     """The paths of a file with each of some sets of values, if it has any."""
-    template = questionnaire.template(path)
-    paths = (template.render(values) for values in alternatives)
+    paths = (str(render(questionnaire, path, values)) for values in alternatives)
     return [emitted for emitted in paths if all(emitted.split("/"))]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tomllib
 from itertools import product
 from pathlib import Path
 
@@ -36,6 +37,17 @@ def test_every_dependency_key_has_its_lock_files(bedplate: Questionnaire) -> Non
     for key, given in found.items():
         values = bedplate.evaluate(given).values
         assert set(locks[key]) == LOCK_FILES[values["template"]]
+
+
+def test_the_last_key_of_a_domain_has_every_crate_of_the_others() -> None:
+    crates: dict[str, list[set[str]]] = {}
+    for key, files in Store(ROOT / "locks").read().items():
+        if "Cargo.lock" in files:
+            packages = tomllib.loads(files["Cargo.lock"])["package"]
+            crates.setdefault(key.partition(",")[0], []).append({package["name"] for package in packages})
+    assert set(crates) == {"http-gateway", "tcp-proxy", "sensor-node"}
+    for domain, found in crates.items():
+        assert set().union(*found) == found[-1], domain
 
 
 def test_no_lock_file_is_kept_that_no_key_needs() -> None:
