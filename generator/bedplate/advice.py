@@ -11,7 +11,7 @@ import yaml
 
 from bedplate.catalogue import Catalogue
 from bedplate.errors import BadInput, shown
-from bedplate.questionnaire import nearest
+from bedplate.questionnaire import nearest, read_yaml
 
 FILE: Final = Path("questions/advice.yml")
 """Where a template keeps what advice goes by."""
@@ -129,17 +129,17 @@ class Knowledge:
     divided_at: int
 
     @classmethod
-    def load(cls, root: Path) -> Knowledge:
+    def load(cls, root: Path, catalogue: Catalogue) -> Knowledge:
         """Read what the template in `root` knows; `BadInput` when that is not there or does not fit."""
         file = root / FILE
         if not file.is_file():
             raise BadInput(f"{file}: this template gives no advice: it has no such file")
         try:
-            data = yaml.safe_load(file.read_bytes())
+            data = read_yaml(file.read_bytes())
             known = cls._read(data)
         except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"{file}: can't be used: {' '.join(str(error).split())}") from error
-        if problems := tuple(known._misfits(Catalogue.load(root))):
+        if problems := tuple(known._misfits(catalogue)):
             raise BadInput(*(f"{file}: {problem}" for problem in problems))
         return known
 

@@ -18,6 +18,7 @@ from bedplate.questionnaire import (
     Question,
     Questionnaire,
     nearest,
+    read_yaml,
     truth,
 )
 
@@ -28,7 +29,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "json": json.loads,
     "path": str,
     "str": str,
-    "yaml": yaml.safe_load,
+    "yaml": read_yaml,
 }
 _WANTED = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
 
@@ -137,7 +138,7 @@ def parse(questionnaire: Questionnaire, question: Question, value: object, value
 def cast(question: Question, value: object) -> Any:
     """Read a value as copier does for the type of the question; raises `ValueError`."""
     if question.multiselect:
-        listed = yaml.safe_load(value) if isinstance(value, str) else value
+        listed = read_yaml(value) if isinstance(value, str) else value
         if not isinstance(listed, list):
             raise ValueError("must be a list")
         return [_cast(question.type, item) for item in listed]
@@ -164,7 +165,7 @@ def choices(
     """See `Questionnaire.choices`."""
     raw = question.choices
     if isinstance(raw, str):
-        raw = yaml.safe_load(str(render(questionnaire, raw, values)))
+        raw = read_yaml(str(render(questionnaire, raw, values)))
     if isinstance(raw, dict):
         raw = list(raw.items())
     found = []

@@ -161,6 +161,11 @@ class Questionnaire:
         return iter(self.questions.values())
 
 
+def read_yaml(text: str | bytes) -> Any:
+    """Read one document of YAML as `yaml.safe_load` does, and raises what it does; much sooner."""
+    return yaml.load(text, Loader=_SafeLoader)  # noqa: S506 (it is one of the safe ones)
+
+
 def read_config(root: Path) -> dict[str, Any]:
     """Merge copier.yml and the files that it includes, as copier does: a later document wins."""
     spine = root / "copier.yml"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from bedplate.advice import FILE, Knowledge
+from bedplate.catalogue import Catalogue
 from bedplate.errors import BadInput
 from shell import ROOT
 
@@ -18,7 +19,7 @@ SITUATIONS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "situ
 
 @pytest.fixture(scope="module")
 def knowledge() -> Knowledge:
-    return Knowledge.load(ROOT)
+    return Knowledge.load(ROOT, Catalogue.load(ROOT))
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=[entry["said"] for entry in SITUATIONS])
@@ -154,11 +155,11 @@ def test_knowledge_that_does_not_fit_is_told_with_its_file(
 ) -> None:
     root = broken(change, tmp_path / "template")
     with pytest.raises(BadInput) as error:
-        Knowledge.load(root)
+        Knowledge.load(root, Catalogue.load(root))
     assert str(root / FILE) in error.value.messages[0]
     assert told in error.value.messages[0]
 
 
 def test_a_template_without_advice_says_so(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="gives no advice"):
-        Knowledge.load(tmp_path)
+        Knowledge.load(tmp_path, Catalogue.load(ROOT))

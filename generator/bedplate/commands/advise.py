@@ -20,8 +20,8 @@ _WIDTH = 96
 def run(needs: tuple[str, ...], source: str | None, as_json: bool) -> int:
     """Print what is advised; asks on a terminal where no need was given. `BadInput` without any need."""
     with questionnaire_of(source) as questionnaire:
-        knowledge = Knowledge.load(questionnaire.root)
         catalogue = Catalogue.load(questionnaire.root)
+        knowledge = Knowledge.load(questionnaire.root, catalogue)
     if not needs and sys.stdin.isatty() and sys.stdout.isatty():
         needs = _asked(knowledge)
     if not needs:
