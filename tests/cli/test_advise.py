@@ -4,27 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 
-import pexpect
 import yaml
 from shell import ROOT, Cli
-
-DOWN = "\x1b[B"
-ENTER = "\r"
-INTERRUPT = "\x03"
-
-
-def terminal(cli: Cli) -> pexpect.spawn:
-    return pexpect.spawn(
-        sys.executable,
-        ["-m", "bedplate", "advise"],
-        cwd=cli.directory,
-        env=cli.environment | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"},
-        dimensions=(40, 160),
-        encoding="utf-8",
-        timeout=30,
-    )
+from terminal import DOWN, ENTER, INTERRUPT, asked, finish
 
 
 def test_parts_are_told_with_reasons_costs_and_the_wire_between(cli: Cli) -> None:
@@ -83,24 +66,20 @@ def test_what_is_wrong_is_told_in_one_line_each(cli: Cli) -> None:
 
 
 def test_asks_for_parts_and_needs_on_a_terminal(cli: Cli) -> None:
-    asking = terminal(cli)
-    asking.expect("What does it consist of")
-    asking.send(" " + ENTER)
-    needs = yaml.safe_load((ROOT / "questions/advice.yml").read_text())["needs"]
-    for need in needs.values():
-        asking.expect(re.escape(need["ask"]))
-        asking.send(DOWN + ENTER if need is needs["latency"] else ENTER)
-    asking.expect(r"json-api: Go, http-api.*latency=relaxed \(Go \+1\)")
-    asking.expect(pexpect.EOF)
-    asking.close()
-    assert asking.exitstatus == 0
+    with asked(cli, "advise") as terminal:
+        terminal.expect("What does it consist of")
+        terminal.send(" " + ENTER)
+        needs = yaml.safe_load((ROOT / "questions/advice.yml").read_text())["needs"]
+        for need in needs.values():
+            terminal.expect(re.escape(need["ask"]))
+            terminal.send(DOWN + ENTER if need is needs["latency"] else ENTER)
+        terminal.expect(r"json-api: Go, http-api.*latency=relaxed \(Go \+1\)")
+        assert finish(terminal) == 0
 
 
 def test_ends_at_once_when_it_is_interrupted(cli: Cli) -> None:
-    asking = terminal(cli)
-    asking.expect("What does it consist of")
-    asking.send(INTERRUPT)
-    asking.expect(pexpect.EOF)
-    asking.close()
-    assert asking.exitstatus == 130
-    assert "Traceback" not in (asking.before or "")
+    with asked(cli, "advise") as terminal:
+        terminal.expect("What does it consist of")
+        terminal.send(INTERRUPT)
+        assert finish(terminal) == 130
+        assert "Traceback" not in terminal.before

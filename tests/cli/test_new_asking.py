@@ -3,48 +3,18 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import pexpect
 import pytest
 import yaml
 from shell import Cli
+from terminal import DOWN, ENTER, INTERRUPT, asked, finish
 
-DOWN = "\x1b[B"
-ENTER = "\r"
-INTERRUPT = "\x03"
 # Sets the foreground to one of 8, 16 or 256 colours.
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:[39][0-7]|38;5;\d+)[;m]")
 
 
-@contextmanager
-def asked(cli: Cli, *arguments: str, **extra: str) -> Iterator[pexpect.spawn]:
-    terminal = pexpect.spawn(
-        sys.executable,
-        ["-m", "bedplate", "new", *arguments],
-        cwd=cli.directory,
-        # The terminal of a test answers no question about where its cursor is.
-        env=cli.environment | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"} | extra,
-        dimensions=(40, 160),
-        encoding="utf-8",
-        timeout=30,
-    )
-    try:
-        yield terminal
-    finally:
-        terminal.close(force=True)
-
-
-def finish(terminal: pexpect.spawn) -> int:
-    terminal.expect(pexpect.EOF)
-    terminal.close()
-    return terminal.exitstatus
-
-
 def test_asks_the_domain_first_and_then_what_it_needs(cli: Cli) -> None:
-    with asked(cli, "demo") as terminal:
+    with asked(cli, "new", "demo") as terminal:
         terminal.expect("What are you building")
         terminal.send(DOWN + DOWN + ENTER)
         questions = ("Name of the project", "One sentence", "Who holds", "Licence")
@@ -58,13 +28,13 @@ def test_asks_the_domain_first_and_then_what_it_needs(cli: Cli) -> None:
 
 
 def test_asks_nothing_that_was_answered(cli: Cli) -> None:
-    with asked(cli, "demo", "--domain", "sensor-node", "--defaults") as terminal:
+    with asked(cli, "new", "demo", "--domain", "sensor-node", "--defaults") as terminal:
         assert finish(terminal) == 0
         assert "Name of the project" not in terminal.before
 
 
 def test_tells_a_bad_name_before_going_on(cli: Cli) -> None:
-    with asked(cli, "demo", "--domain", "sensor-node") as terminal:
+    with asked(cli, "new", "demo", "--domain", "sensor-node") as terminal:
         terminal.expect("Name of the project")
         terminal.send("\x15" + "crate" + ENTER)
         terminal.expect("crate is a keyword of Rust")
@@ -74,7 +44,7 @@ def test_tells_a_bad_name_before_going_on(cli: Cli) -> None:
 
 
 def test_leaves_nothing_when_interrupted_at_a_question(cli: Cli) -> None:
-    with asked(cli, "a/b/demo") as terminal:
+    with asked(cli, "new", "a/b/demo") as terminal:
         terminal.expect("What are you building")
         terminal.send(INTERRUPT)
         assert finish(terminal) == 130
@@ -83,7 +53,7 @@ def test_leaves_nothing_when_interrupted_at_a_question(cli: Cli) -> None:
 
 @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
 def test_leaves_colours_out_when_asked_to(cli: Cli, no_color: str, coloured: bool) -> None:
-    with asked(cli, "demo", "--domain", "sensor-node", NO_COLOR=no_color) as terminal:
+    with asked(cli, "new", "demo", "--domain", "sensor-node", NO_COLOR=no_color) as terminal:
         terminal.expect("Name of the project")
         terminal.send(INTERRUPT)
         assert finish(terminal) == 130
@@ -91,7 +61,7 @@ def test_leaves_colours_out_when_asked_to(cli: Cli, no_color: str, coloured: boo
 
 
 def test_refuses_an_answer_that_turns_out_to_be_hidden(cli: Cli) -> None:
-    with asked(cli, "demo", "--set", "module_prefix=example.com") as terminal:
+    with asked(cli, "new", "demo", "--set", "module_prefix=example.com") as terminal:
         terminal.expect("What are you building")
         terminal.send(4 * DOWN + ENTER)
         for help_text in ("Name of the project", "One sentence", "Who holds", "Licence", "Which board"):
@@ -103,7 +73,7 @@ def test_refuses_an_answer_that_turns_out_to_be_hidden(cli: Cli) -> None:
 
 
 def test_refuses_a_bad_answer_before_it_asks_the_first_question(cli: Cli) -> None:
-    with asked(cli, "demo", "--set", "licence=GPL") as terminal:
+    with asked(cli, "new", "demo", "--set", "licence=GPL") as terminal:
         terminal.expect("bedplate: --set licence=GPL: not one of Apache-2.0, MIT")
         assert finish(terminal) == 2
         assert "What are you building" not in terminal.before

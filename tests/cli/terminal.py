@@ -1,0 +1,38 @@
+"""A terminal on which `bedplate` asks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pexpect
+from shell import Cli
+
+DOWN = "\x1b[B"
+ENTER = "\r"
+INTERRUPT = "\x03"
+
+
+@contextmanager
+def asked(cli: Cli, *arguments: str, **extra: str) -> Iterator[pexpect.spawn]:
+    terminal = pexpect.spawn(
+        sys.executable,
+        ["-m", "bedplate", *arguments],
+        cwd=cli.directory,
+        # The terminal of a test answers no question about where its cursor is.
+        env=cli.environment | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"} | extra,
+        dimensions=(40, 160),
+        encoding="utf-8",
+        timeout=30,
+    )
+    try:
+        yield terminal
+    finally:
+        terminal.close(force=True)
+
+
+def finish(terminal: pexpect.spawn) -> int:
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    return terminal.exitstatus
