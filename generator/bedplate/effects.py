@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from bedplate.evaluation import render
 from bedplate.questionnaire import MISSING, Evaluation, Question, Questionnaire
 
 _RECORD = "{{ _copier_conf.answers_file }}.jinja"
+_CODE = re.compile(r"{[{%].*?[%}]}", re.DOTALL)
+_NAME = re.compile(r"\w+")
 _INCLUDE = re.compile(r"{%-?\s*(?:include|from)\s+'([^']+)'\s*(~)?")
 
 
@@ -28,45 +31,54 @@ class Option:
     files: tuple[str, ...]
 
 
-def describe(
-    questionnaire: Questionnaire, question: Question, template: str, evaluation: Evaluation
-) -> Option:
-    """Put together what is known about a question in a template, with the other answers settled."""
-    effect = evaluation.values.get("effects", {}).get(question.name, {})
-    return Option(
-        name=question.name,
-        help=question.help,
-        default=None if question.default is MISSING else evaluation.values.get(question.name),
-        choices=questionnaire.allowed(question, evaluation.values),
-        decides=effect.get("decides", ""),
-        dependencies=effect.get("dependencies", ""),
-        image=effect.get("image", ""),
-        files=files_using(questionnaire, question, template, evaluation),
-    )
+class Reach:
+    """What the answers of one template reach. Its files are read once, for all questions."""
 
+    def __init__(self, questionnaire: Questionnaire, template: str) -> None:
+        self._questionnaire = questionnaire
+        self._root = questionnaire.root / "templates" / template
 
-def files_using(
-    questionnaire: Questionnaire, question: Question, template: str, evaluation: Evaluation
-) -> tuple[str, ...]:
-    """Name the files of a project that change with an answer, under the paths that the other answers give.
+    def describe(self, question: Question, evaluation: Evaluation) -> Option:
+        """Put together what is known about a question, with the other answers settled."""
+        effect = evaluation.values.get("effects", {}).get(question.name, {})
+        return Option(
+            name=question.name,
+            help=question.help,
+            default=None if question.default is MISSING else evaluation.values.get(question.name),
+            choices=self._questionnaire.allowed(question, evaluation.values),
+            decides=effect.get("decides", ""),
+            dependencies=effect.get("dependencies", ""),
+            image=effect.get("image", ""),
+            files=self.files(question, evaluation),
+        )
 
-    Those that only another answer than the present one brings are among them.
+    def files(self, question: Question, evaluation: Evaluation) -> tuple[str, ...]:
+        """Name the files that change with an answer, under the paths that the other answers give.
 
-    A file counts when it, its path or a fragment that it includes names the question, or a question
-    that is computed from it; all of them, when the choice of the template does. The record of the
-    answers, which every answer changes, is left out.
-    """
-    names = _derived(questionnaire, question.name)
-    mention = re.compile(rf"\b({'|'.join(map(re.escape, sorted(names)))})\b")
-    root = questionnaire.root / "templates" / template
-    every = mention.search(str(questionnaire.settings.get("subdirectory", "")))
-    alternatives = _alternatives(questionnaire, question, evaluation)
-    found = []
-    for path in sorted(path for path in root.rglob("*") if path.is_file() and path.name != _RECORD):
-        relative = path.relative_to(root).as_posix()
-        if every or _in_code(relative, mention) or _mentions(questionnaire.root, path, mention):
-            found += _emitted(questionnaire, relative.removesuffix(".jinja"), alternatives)
-    return tuple(dict.fromkeys(found))
+        Those that only another answer than the present one brings are among them.
+
+        A file counts when it, its path or a fragment that it includes names the question, or a question
+        that is computed from it; all of them, when the choice of the template does. The record of the
+        answers, which every answer changes, is left out.
+        """
+        names = _derived(self._questionnaire, question.name)
+        every = names & _names(str(self._questionnaire.settings.get("subdirectory", "")))
+        alternatives = _alternatives(self._questionnaire, question, evaluation)
+        found: list[str] = []
+        for path, used in self._used.items():
+            if every or names & used:
+                found += _emitted(self._questionnaire, path.removesuffix(".jinja"), alternatives)
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def _used(self) -> Mapping[str, Set[str]]:
+        """The names in the code of each file, of its path and of what it includes."""
+        paths = sorted(path for path in self._root.rglob("*") if path.is_file() and path.name != _RECORD)
+        relative = {path: path.relative_to(self._root).as_posix() for path in paths}
+        return {
+            name: _names_in_code(name) | _names_in(self._questionnaire.root, path)
+            for path, name in relative.items()
+        }
 
 
 def _alternatives(
@@ -91,25 +103,25 @@ def _emitted(
 def _derived(questionnaire: Questionnaire, name: str) -> set[str]:
     names = {name}
     for question in questionnaire:
-        if question.computed and isinstance(question.default, str):
-            words = set(re.findall(r"\w+", question.default))
-            if words & names:
-                names.add(question.name)
+        if question.computed and isinstance(question.default, str) and names & _names(question.default):
+            names.add(question.name)
     return names
 
 
-def _in_code(text: str, mention: re.Pattern[str]) -> bool:
-    return any(mention.search(code) for code in re.findall(r"{[{%].*?[%}]}", text, re.DOTALL))
-
-
-def _mentions(root: Path, path: Path, mention: re.Pattern[str]) -> bool:
+def _names_in(root: Path, path: Path) -> set[str]:
     if not path.name.endswith(".jinja") and "_partials" not in path.parts:
-        return False
+        return set()
     text = path.read_text(encoding="utf-8")
-    if _in_code(text, mention):
-        return True
+    names = _names_in_code(text)
     for fragment, joined in _INCLUDE.findall(text):
         parts = sorted((root / fragment).glob("*")) if joined else [root / fragment]
-        if any(part.is_file() and _mentions(root, part, mention) for part in parts):
-            return True
-    return False
+        names.update(*(_names_in(root, part) for part in parts if part.is_file()))
+    return names
+
+
+def _names_in_code(text: str) -> set[str]:
+    return _names(" ".join(_CODE.findall(text)))
+
+
+def _names(code: str) -> set[str]:
+    return set(_NAME.findall(code))

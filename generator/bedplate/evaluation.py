@@ -149,14 +149,17 @@ def _cast(kind: str, value: object) -> Any:
     structured = kind in {"yaml", "json"}
     if structured and not isinstance(value, str):
         return value
-    wrong = ValueError(f"must be {_WANTED.get(kind, kind.upper())}, not {shown(repr(value))}")
     if not structured and not isinstance(value, str | int | float):
-        raise wrong
+        raise _wrong(kind, value)
     try:
         str(value).encode()  # half a surrogate pair, as a byte that is no UTF-8 comes in, can't be written
         return _READERS[kind](value)
     except (ValueError, yaml.YAMLError) as error:
-        raise wrong from error
+        raise _wrong(kind, value) from error
+
+
+def _wrong(kind: str, value: object) -> ValueError:
+    return ValueError(f"must be {_WANTED.get(kind, kind.upper())}, not {shown(repr(value))}")
 
 
 def choices(

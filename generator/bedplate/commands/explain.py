@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import textwrap
 from dataclasses import asdict
+from functools import cache, partial
 
 import typer
 
 from bedplate.catalogue import Catalogue, Domain
-from bedplate.effects import Option, describe
+from bedplate.effects import Option, Reach
 from bedplate.errors import BadInput
 from bedplate.questionnaire import Question, Questionnaire, nearest
 from bedplate.render import questionnaire_of
@@ -36,7 +37,8 @@ def run(name: str, source: str | None, as_json: bool) -> int:
 def _explain_domain(domain: Domain, questionnaire: Questionnaire, as_json: bool) -> None:
     evaluation = questionnaire.evaluate({"domain": domain.name})
     asked = [questionnaire.questions[name] for name in evaluation.asked if name != "domain"]
-    options = [describe(questionnaire, question, domain.template, evaluation) for question in asked]
+    reach = Reach(questionnaire, domain.template)
+    options = [reach.describe(question, evaluation) for question in asked]
     if as_json:
         record = {**asdict(domain), "options": [asdict(option) for option in options]}
         typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
@@ -58,10 +60,11 @@ def _explain_question(
     question: Question, questionnaire: Questionnaire, catalogue: Catalogue, as_json: bool
 ) -> None:
     by_domain = {}
+    reach = cache(partial(Reach, questionnaire))
     for domain in catalogue.domains.values():
         evaluation = questionnaire.evaluate({"domain": domain.name})
         if question.name in evaluation.asked:
-            by_domain[domain.name] = describe(questionnaire, question, domain.template, evaluation)
+            by_domain[domain.name] = reach(domain.template).describe(question, evaluation)
     if as_json:
         record = {name: asdict(option) for name, option in by_domain.items()}
         typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
