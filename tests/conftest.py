@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 from shell import ROOT, Cli
 
 TEMPLATE_PARTS = ("copier.yml", "questions", "templates", "locks", "contract")
+
+
+BEGAN = "BEDPLATE_TESTS_BEGAN"
+
+
+def pytest_configure() -> None:
+    """Note when the tests began, for workers too, which inherit it."""
+    os.environ.setdefault(BEGAN, str(time.time()))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep for the end what fills the time that the others leave."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -19,6 +33,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in getattr(report, "user_properties", ()):
             if name == "summary" and getattr(report, "when", "") == "call":
                 terminalreporter.write_line(value)
+
+
+@pytest.fixture
+def elapsed() -> float:
+    """Seconds since the tests began, on whichever worker."""
+    return time.time() - float(os.environ[BEGAN])
 
 
 @pytest.fixture(scope="session")
