@@ -1,4 +1,4 @@
-"""The command line: names, options and help texts. What a command does is in `bedplate.commands`.
+"""The commands, their options and help texts. What a command does is in `bedplate.commands`.
 
 Nothing heavy is imported here, so that `--help` and the completion of a shell answer at once.
 """
@@ -7,12 +7,49 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from bedplate import __version__
 from bedplate.errors import BadInput, BedplateError
+from bedplate.options import (
+    Answers,
+    Bases,
+    Check,
+    Debug,
+    Defaults,
+    Destination,
+    Domain,
+    Domains,
+    DryRun,
+    Engine,
+    Existing,
+    Git,
+    InProject,
+    Jobs,
+    Json,
+    KeepGoing,
+    Level,
+    Merge,
+    Moved,
+    Name,
+    Needs,
+    OfDomains,
+    Ref,
+    Report,
+    Reuse,
+    Row,
+    Rows,
+    Settings,
+    Shard,
+    ShowDiff,
+    Source,
+    Sweep,
+    TimeLimit,
+    Upgrade,
+    Within,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,94 +60,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 found something, 2 bad usage or answers, 3 missing tool or engine, "
     "4 refused, 130 interrupted.",
 )
-
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.", envvar="BEDPLATE_DEBUG")]
-Json = Annotated[bool, typer.Option("--json", help="Report as JSON on standard output.")]
-Source = Annotated[
-    str | None,
-    typer.Option(
-        "--source",
-        metavar="REPO",
-        envvar="BEDPLATE_SOURCE",
-        help="Template: a path, a git URL or a git bundle.",
-    ),
-]
-Destination = Annotated[
-    Path | None,
-    typer.Argument(metavar="DEST", help="Directory to make. Default: one named like the project."),
-]
-Domain = Annotated[
-    str | None,
-    typer.Option("--domain", metavar="DOMAIN", help="What is being built; `bedplate list` shows them."),
-]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Answer one question. Repeatable.")
-]
-Answers = Annotated[
-    Path | None,
-    typer.Option("--answers", metavar="FILE", help="Answers as a YAML mapping; options override."),
-]
-Defaults = Annotated[bool, typer.Option("--defaults", help="Take the default of every other question.")]
-Ref = Annotated[
-    str | None, typer.Option("--ref", metavar="REF", help="Branch, tag or commit of the template.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the files and their sizes, write none.")]
-Git = Annotated[bool, typer.Option("--git", help="Make the project a git repository, all files staged.")]
-Name = Annotated[str, typer.Argument(metavar="DOMAIN|QUESTION", help="What to explain.")]
-Domains = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="DOMAIN|DIR", help="Default: all. With --merge the directories of reports."),
-]
-Needs = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--need", metavar="KEY=VALUE", help="One thing that is known; PART.KEY=VALUE of a part. Repeatable."
-    ),
-]
-OfDomains = Annotated[list[str] | None, typer.Argument(metavar="DOMAIN", help="Default: all.")]
-Shard = Annotated[
-    str | None, typer.Option("--shard", metavar="I/N", help="Only part I of N of the rows, such as 2/3.")
-]
-Merge = Annotated[bool, typer.Option("--merge", help="Join the reports of all shards, and end.")]
-Rows = Annotated[
-    Literal["default", "each", "pairwise", "triples", "all"],
-    typer.Option("--rows", help="Which rows of answers: the defaults, or how far they are varied."),
-]
-Row = Annotated[list[str] | None, typer.Option("--row", metavar="ID", help="Only this row. Repeatable.")]
-Level = Annotated[
-    Literal["render", "static", "build", "run", "update"], typer.Option("--level", help="How deep.")
-]
-Jobs = Annotated[
-    int, typer.Option("--jobs", min=1, help="Rows verified at the same time, as far as memory allows.")
-]
-Engine = Annotated[
-    Literal["auto", "container", "host"], typer.Option("--engine", help="What builds and runs.")
-]
-Bases = Annotated[
-    Literal["auto", "registry", "local"],
-    typer.Option("--bases", help="Base images: pulled, or stand-ins made here."),
-]
-Within = Annotated[
-    float | None,
-    typer.Option("--within", metavar="SECONDS", min=1, help="Deadline of each step, in place of its own."),
-]
-TimeLimit = Annotated[
-    float | None,
-    typer.Option("--time-limit", metavar="SECONDS", min=0, help="Build no further row after that long."),
-]
-KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Go on after a failed row.")]
-Reuse = Annotated[bool, typer.Option("--reuse", help="Do not prove again what was proved on the same.")]
-Report = Annotated[
-    Path | None, typer.Option("--report", metavar="DIR", help="Write report.json, junit.xml and report.html.")
-]
-Existing = Annotated[
-    Path | None, typer.Option("--project", metavar="PATH", help="Verify a project that exists.")
-]
-Check = Annotated[bool, typer.Option("--check", help="Change nothing; exit with 1 when one is stale.")]
-Upgrade = Annotated[
-    bool, typer.Option("--upgrade", help="Take the newest versions that the manifests allow.")
-]
-Sweep = Annotated[bool, typer.Option("--sweep", help="Remove what killed runs left behind, and end.")]
 
 
 def _finish(work: Callable[[], int], debug: bool) -> None:
@@ -216,6 +165,62 @@ def advise(needs: Needs = None, source: Source = None, as_json: Json = False, de
         from bedplate.commands import advise as command
 
         return command.run(tuple(needs or ()), source, as_json)
+
+    _finish(work, debug)
+
+
+@app.command()
+def preview(
+    project: InProject = Path(),
+    settings: Settings = None,
+    source: Moved = None,
+    ref: Ref = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show what an update would change. The project and its repository stay as they are."""
+
+    def work() -> int:
+        from bedplate.commands import preview as command
+
+        return command.run(project, tuple(settings or ()), source, ref, as_json)
+
+    _finish(work, debug)
+
+
+@app.command()
+def update(
+    project: InProject = Path(),
+    settings: Settings = None,
+    source: Moved = None,
+    ref: Ref = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Bring a project to a newer template. What its users changed is merged, conflicts are named."""
+
+    def work() -> int:
+        from bedplate.commands import update as command
+
+        return command.run(project, tuple(settings or ()), source, ref, as_json)
+
+    _finish(work, debug)
+
+
+@app.command()
+def drift(
+    project: InProject = Path(),
+    diff: ShowDiff = False,
+    source: Moved = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compare a project with its own version of the template. Which of its files were changed."""
+
+    def work() -> int:
+        from bedplate.commands import drift as command
+
+        return command.run(project, source, diff, as_json)
 
     _finish(work, debug)
 

@@ -1,4 +1,4 @@
-"""From answers to files. With `newcomer` the only module that calls copier.
+"""From answers to files. With `newcomer` and `upkeep` the only module that calls copier.
 
 Copier changes the working directory of its process while it works, so `render` gives it a process of
 its own, and may be called from threads. `opened` works in the calling process, because the prompts need
@@ -94,6 +94,10 @@ class Template:
         """Defaults from the user's copier settings; they stand before those of the template."""
         return dict(self._worker.settings.defaults)
 
+    def given_once(self, path: str) -> bool:
+        """Whether a file of a project is the user's once it is there, as the template has it."""
+        return bool(self._worker.match_skip(Path(path)))
+
     def render(
         self,
         answers: Mapping[str, object],
@@ -105,7 +109,7 @@ class Template:
         self._worker.data = dict(answers)
         self._worker.user_defaults = dict(suggested or {})
         self._worker.defaults = defaults
-        with _told_plainly(self.source):
+        with told_plainly(self.source):
             self._worker.run_copy()
         recorded = self._worker._answers_to_remember()
         stored = {name: value for name, value in recorded.items() if not name.startswith("_")}
@@ -138,7 +142,7 @@ def opened(source: Source, destination: Path) -> Iterator[Template]:
     from bedplate.newcomer import Newcomer
 
     with (
-        _told_plainly(source),
+        told_plainly(source),
         local.env(**_STILL),
         Newcomer(src_path=source.location, dst_path=destination, vcs_ref=source.ref, quiet=True) as worker,
     ):
@@ -147,7 +151,7 @@ def opened(source: Source, destination: Path) -> Iterator[Template]:
             worker.template.local_abspath  # noqa: B018 (reading it fetches the template)
         if source.ref not in {None, "HEAD"} and worker.template.vcs is None:
             raise BadInput(f"--ref {source.ref}: {source.location} is not a git repository")
-        yield Template(worker, source, tuple(_notes(worker, [warning.category for warning in caught])))
+        yield Template(worker, source, tuple(notes(worker, [warning.category for warning in caught])))
 
 
 def render(
@@ -180,7 +184,8 @@ def _render(answers: dict[str, object], destination: Path, source: Source) -> No
         template.render(answers)
 
 
-def _notes(worker: Worker, caught: list[type[Warning]]) -> Iterator[str]:
+def notes(worker: Worker, caught: list[type[Warning]]) -> Iterator[str]:
+    """What a user should know of a template that was fetched, with what was warned of meanwhile."""
     from copier.errors import DirtyLocalWarning
 
     if DirtyLocalWarning in caught:
@@ -193,8 +198,8 @@ def _notes(worker: Worker, caught: list[type[Warning]]) -> Iterator[str]:
 
 
 @contextmanager
-def _told_plainly(source: Source) -> Iterator[None]:
-    """Turn what copier and git raise into one line that names the option."""
+def told_plainly(source: Source) -> Iterator[None]:
+    """Turn what copier and git raise for a source into one line that names the option: `BedplateError`."""
     from copier.errors import CopierError, UnsafeTemplateError
     from jinja2 import TemplateError
     from plumbum import ProcessExecutionError

@@ -1,0 +1,181 @@
+"""The git repository that a project is kept in, which may be larger than the project."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from bedplate.errors import BedplateError, MissingTool, Refused
+
+_NAMED: Final = 3
+"""Files that a message names before it only counts."""
+_UNMERGED: Final = frozenset({"DD", "AU", "UD", "UA", "DU", "AA", "UU"})
+"""What `git status` says of files with a conflict; from its manual."""
+
+_MARK: Final = "^<<<<<<< before updating$"
+"""How copier begins what it could not merge."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The working tree around a project; `prefix` is the way from its top to the project, or empty."""
+
+    top: Path
+    prefix: str
+
+    @classmethod
+    def find(cls, project: Path) -> Repository | None:
+        """The repository of a project, or nothing when it is in none.
+
+        Raises:
+            MissingTool: when git is not installed.
+            Refused: when a part of the project is not checked out.
+        """
+        if which("git") is None:
+            raise MissingTool("git is not installed; it has the history of a project")
+        try:
+            top, _, prefix = git(project, "rev-parse", "--show-toplevel", "--show-prefix").partition("\n")
+        except GitFailed:
+            return None
+        found = cls(Path(top), prefix.strip())
+        left_out = [line[2:] for line in git(project, "ls-files", "-t").splitlines() if line.startswith("S ")]
+        if left_out:
+            remedy = f"add {found.prefix}" if found.prefix else "disable"
+            raise Refused(
+                f"{project}: a sparse checkout leaves out {_few(left_out)}; get it: "
+                f"git sparse-checkout {remedy}"
+            )
+        return found
+
+    @classmethod
+    def around(cls, project: Path) -> Repository:
+        """As `find`, but `Refused` as well when there is no repository, or no commit in it."""
+        found = cls.find(project)
+        if found is None:
+            raise Refused(
+                f"{project}: not in a git repository; make it one first: "
+                "git init && git add --all && git commit"
+            )
+        try:
+            git(found.top, "rev-parse", "--verify", "--quiet", "HEAD")
+        except GitFailed as error:
+            raise Refused(f"{project}: nothing is committed yet: git add --all && git commit") from error
+        return found
+
+    @property
+    def project(self) -> Path:
+        """The directory of the project."""
+        return self.top / self.prefix
+
+    def uncommitted(self) -> list[str]:
+        """Files of the project that are not as they were committed, by their paths in the project."""
+        return [path for _, path in self._status("--untracked-files=all")]
+
+    def check_clean(self) -> None:
+        """Raise `Refused` when a part of the project is not committed, or has marks of a conflict."""
+        if files := self.uncommitted():
+            raise Refused(f"{self.project}: not committed: {_few(files)}; commit or stash first")
+        try:
+            marked = git(self.project, "grep", "--name-only", "-z", "-e", _MARK, "--", ".").split("\0")
+        except GitFailed:  # there are none
+            return
+        raise Refused(f"{self.project}: conflicts of an earlier update are left in {_few(marked[:-1])}")
+
+    @contextmanager
+    def as_it_was_after_failure(self) -> Iterator[None]:
+        """Put a clean project back to its commit when what is done to it fails or is interrupted."""
+        try:
+            yield
+        except BaseException:
+            git(self.project, "restore", "--source=HEAD", "--staged", "--worktree", "--", ".")
+            git(self.project, "clean", "--quiet", "-d", "--force", "--", ".")
+            raise
+
+    def conflicts(self) -> tuple[str, ...]:
+        """Files of the project with a conflict: as git says, with marks of one, or with parts rejected."""
+        found = set()
+        for state, path in self._status("--untracked-files=all", "--ignored"):
+            if state in _UNMERGED or path.endswith(".rej") or _is_marked(self.project / path):
+                found.add(path.removesuffix(".rej"))
+        return tuple(sorted(found))
+
+    def changes(self) -> tuple[tuple[str, str], ...]:
+        """Files of the project that differ from the last commit: `A`, `D` or `M`, and the path in it."""
+        return tuple((_letter(state), path) for state, path in self._status("--untracked-files=all"))
+
+    def diff(self, *, colour: bool) -> bytes:
+        """What was changed since the last commit, as git shows it; not for the user's own index."""
+        git(self.project, "reset", "--quiet")
+        git(self.project, "add", "--intent-to-add", "--", ".")
+        shown = f"--color={'always' if colour else 'never'}"
+        printed = git(self.project, "diff", "HEAD", "--relative", "--no-ext-diff", shown, "--", ".")
+        return printed.encode(errors="surrogateescape")
+
+    def own_files(self) -> list[str]:
+        """Files of the project that git keeps or would keep, by their paths in the project."""
+        listed = git(self.project, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        return [path for path in listed.split("\0") if path]
+
+    @contextmanager
+    def apart(self) -> Iterator[Repository]:
+        """The last commit, checked out in a temporary place of its own.
+
+        Nothing stays of it that a user sees: git collects the few objects that were made.
+        """
+        with TemporaryDirectory(prefix="bedplate-") as directory:
+            place = Path(directory).resolve() / "tree"
+            git(self.top, "worktree", "add", "--quiet", "--detach", str(place), "HEAD")
+            try:
+                yield Repository(place, self.prefix)
+            finally:
+                git(self.top, "worktree", "remove", "--force", str(place))
+
+    def _status(self, *options: str) -> Iterator[tuple[str, str]]:
+        listed = git(self.project, "status", "--porcelain", "--no-renames", "-z", *options, "--", ".")
+        for entry in filter(None, listed.split("\0")):
+            yield entry[:2], entry[3:].removeprefix(self.prefix)
+
+
+class GitFailed(BedplateError):
+    """Git said no; the message is its own."""
+
+
+def git(directory: Path, *arguments: str) -> str:
+    """Run git in a directory, no hooks, and return what it prints; raises `GitFailed`."""
+    command = ["git", "-c", f"core.hooksPath={os.devnull}", "-c", "core.quotePath=false", *arguments]
+    finished = subprocess.run(
+        command, cwd=directory, capture_output=True, text=True, errors="surrogateescape", check=False
+    )
+    if finished.returncode:
+        said = finished.stderr.strip().splitlines() or [f"exit code {finished.returncode}"]
+        raise GitFailed(f"git {arguments[0]}: {said[-1].removeprefix('fatal: ')}")
+    return finished.stdout
+
+
+def _letter(state: str) -> str:
+    if state == "??":
+        return "A"
+    return "D" if "D" in state and state not in _UNMERGED else "M"
+
+
+def _is_marked(path: Path) -> bool:
+    """Whether a file has what git writes around parts that it could not merge."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return False
+    return any(line.startswith(b"<<<<<<< ") for line in lines) and any(
+        line.startswith(b">>>>>>> ") for line in lines
+    )
+
+
+def _few(files: list[str]) -> str:
+    rest = len(files) - _NAMED
+    return ", ".join(files[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
