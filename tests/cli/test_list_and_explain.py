@@ -133,7 +133,7 @@ ONLY_FIRMWARE = {"board"}
 NOT_ASKED = {
     "go-service": ONLY_RUST | ONLY_FIRMWARE,
     "rust-service": ONLY_GO | ONLY_FIRMWARE,
-    "rust-embedded": ONLY_GO | ONLY_RUST | {"tracing", "deploy", "ci"},
+    "rust-embedded": ONLY_GO | ONLY_RUST | {"tracing", "deploy"},
 }
 # Files that ask for an answer, and come out the same.
 IDLE = {

@@ -64,7 +64,8 @@ def test_refuses_an_answer_that_turns_out_to_be_hidden(cli: Cli) -> None:
     with asked(cli, "new", "demo", "--set", "module_prefix=example.com") as terminal:
         terminal.expect("What are you building")
         terminal.send(4 * DOWN + ENTER)
-        for help_text in ("Name of the project", "One sentence", "Who holds", "Licence", "Which board"):
+        questions = ("Name of the project", "One sentence", "Who holds", "Licence", "Which board", "runs")
+        for help_text in questions:
             terminal.expect(help_text)
             terminal.send(ENTER)
         terminal.expect("bedplate: --set module_prefix=example.com: not asked with these answers")

@@ -25,6 +25,7 @@ ANSWERS = [
     ),
     ("tcp-proxy", ("rate_limit=true",)),
     *(("sensor-node", (f"board={board}",)) for board in BOARDS),
+    ("sensor-node", ("ci=gitlab",)),
 ]
 GO = ("http-api", "rpc-api")
 SHARED = {".copier-answers.yml", ".editorconfig", ".gitattributes", "LICENSE", "SECURITY.md", "README.md"}
