@@ -84,7 +84,10 @@ def _finish(work: Callable[[], int], debug: bool) -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"bedplate {__version__}")
+        from bedplate.render import checkout
+
+        root = checkout()
+        typer.echo(f"bedplate {__version__}, template {f'of {root}' if root else __version__}")
         raise typer.Exit
 
 

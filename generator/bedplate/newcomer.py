@@ -1,13 +1,27 @@
-"""Copier's worker, for a project that is not there yet."""
+"""Copier's worker, as a generator needs it that may bring its template with it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from copier._main import Worker
 
+from bedplate.project import BUNDLE, BUNDLED
 
-class Newcomer(Worker):
+
+class Recorder(Worker):
+    """Keeps the place of an installation out of what a project records."""
+
+    def _answers_to_remember(self) -> Mapping[str, Any]:
+        answers = super()._answers_to_remember()
+        if answers.get("_src_path") != str(BUNDLE):
+            return answers
+        return {**answers, "_src_path": BUNDLED}
+
+
+class Newcomer(Recorder):
     """Renders into a directory that is new.
 
     Copier asks git after each file whether its mode has to go into the index of the project's repository.

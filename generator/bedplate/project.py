@@ -9,13 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from shutil import rmtree, which
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from bedplate.errors import BadInput, MissingTool, Refused
 
-ANSWERS_FILE = ".copier-answers.yml"
+ANSWERS_FILE: Final = ".copier-answers.yml"
+BUNDLE: Final = Path(__file__).with_name("template.bundle")
+"""The template that comes with an installation; a checkout has none."""
+BUNDLED: Final = "bedplate"
+"""What projects record as their source then, in place of a path on the machine where they were made."""
 
 
 @dataclass(frozen=True)

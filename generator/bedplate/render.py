@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from bedplate.errors import BadInput, BedplateError, Interrupted
+from bedplate.project import BUNDLE
 from bedplate.questionnaire import Questionnaire
 
 if TYPE_CHECKING:
@@ -44,12 +45,17 @@ class Source:
 
     @classmethod
     def resolve(cls, location: Path | str | None = None, ref: str | None = None) -> Source:
-        """Make a source from what a user names; without a location, the checkout of this package."""
+        """Make a source from what a user names; without a location, what this package comes with.
+
+        That is the checkout that it runs from, or the releases that were installed with it.
+        """
         if location is None:
             root = checkout()
-            if root is None:
+            if root is not None:
+                return cls(str(root), ref or "HEAD")
+            if not BUNDLE.is_file():
                 raise BadInput("no template comes with this installation; name one with --source REPO")
-            return cls(str(root), ref or "HEAD")
+            return cls(str(BUNDLE), ref)
         text = str(location)
         if text.startswith("file://") and not text.endswith(".git"):
             return cls(f"git+{text}", ref)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from bedplate.answers import Collected, complaints
 from bedplate.errors import BadInput
-from bedplate.project import ANSWERS_FILE, Project
+from bedplate.project import ANSWERS_FILE, BUNDLED, Project
 from bedplate.questionnaire import Questionnaire
 from bedplate.render import Source, notes, opened, told_plainly
 from bedplate.repository import Repository
@@ -51,9 +51,9 @@ class Origin:
             )
         answers = {name: value for name, value in record.items() if not name.startswith("_")}
         try:
-            place = Source.resolve(source or recorded)
+            place = Source.resolve(source or (None if recorded == BUNDLED else recorded))
         except BadInput as error:
-            if source:
+            if source or recorded == BUNDLED:
                 raise
             raise BadInput(
                 f"{recorded}: the template is not there any more; say where it is with --source REPO"
@@ -97,15 +97,16 @@ def update(repository: Repository, origin: Origin, ref: str | None, given: Colle
     Raises:
         BadInput: when the template or its version is not there, or an answer can't stand.
     """
-    from copier._main import Worker
     from copier._template import Template
+
+    from bedplate.newcomer import Recorder
 
     source = Source(origin.source.location, ref)
     with (
         told_plainly(source),
         warnings.catch_warnings(record=True) as caught,
         redirect_stderr(StringIO()),
-        Worker(
+        Recorder(
             src_path=source.location,
             dst_path=repository.project,
             data=given.values,
