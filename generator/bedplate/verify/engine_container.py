@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bedplate.errors import BadInput
 from bedplate.render import checkout
@@ -21,6 +22,9 @@ from bedplate.verify.levels import Level
 from bedplate.verify.linters import LinterImage, Linters, lint_here
 from bedplate.verify.run import Docker, Run
 from bedplate.verify.sweep import LABEL
+
+if TYPE_CHECKING:
+    from bedplate.verify.probe.platform import Instance
 
 # Seconds per step, about ten times what it takes on two busy cores with nothing cached.
 _LINT_WITHIN: Final = 1200.0
@@ -91,6 +95,20 @@ class Container(Engine):
             case Level.RUN:
                 return (self._smoke, self._integration, self._probe)
         return ()
+
+    @contextmanager
+    def serving(self, subject: Subject) -> Iterator[Instance]:
+        """A service that level build has built, ready and with what it needs; gone with the context."""
+        from bedplate.verify import http_probe
+
+        with http_probe.serving(
+            self.docker.api,
+            self._tag(subject),
+            run_id=self.run.id,
+            answers=subject.answers,
+            database=self._database_image(subject),
+        ) as instance:
+            yield instance
 
     def _lint(self, subject: Subject) -> Findings:
         if self._linters is None:

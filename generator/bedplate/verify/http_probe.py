@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -27,9 +27,9 @@ from bedplate.verify.probe.http2 import try_http2
 from bedplate.verify.probe.image import Expected, try_image
 from bedplate.verify.probe.issuer import Issuer, bearer
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
-from bedplate.verify.probe.outage import Keeping, try_database, try_outage
+from bedplate.verify.probe.outage import Keeping, migrate, try_database, try_outage
 from bedplate.verify.probe.places import PLACES
-from bedplate.verify.probe.platform import Platform, Ports
+from bedplate.verify.probe.platform import Instance, Platform, Ports
 from bedplate.verify.probe.rate import SETTINGS, try_rate
 from bedplate.verify.probe.relay import try_proxy
 from bedplate.verify.probe.signals import try_signals
@@ -105,6 +105,34 @@ def probe(
         else:
             trials.skip("everything else", "the engine runs elsewhere and can't reach an issuer of ours")
     return trials.findings()
+
+
+@contextmanager
+def serving(
+    client: docker.DockerClient,
+    image: str,
+    *,
+    run_id: str,
+    answers: Mapping[str, Any],
+    database: str | None = None,
+) -> Iterator[Instance]:
+    """A container of an image that is ready, with the database and the issuer that it needs beside it.
+
+    The arguments are those of `probe`. All of it is gone when the context ends.
+
+    Raises:
+        Unmet: when it does not become ready.
+    """
+    with ExitStack() as beside:
+        platform = beside.enter_context(Platform(client, image, run_id, Ports(**answers["ports"])))
+        if answers.get("auth", "none") != "none":
+            beside.enter_context(_trusted(platform))
+        if database:
+            store = beside.enter_context(Database(platform, database))
+            migrate(platform, store, "up")
+        instance = beside.enter_context(platform.start())
+        instance.wait_until_ready()
+        yield instance
 
 
 def _try_service(

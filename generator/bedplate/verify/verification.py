@@ -105,9 +105,7 @@ class Verification:
             MissingTool: when a base image can be had in no way.
         """
         for row in rows:
-            self._observer.expect(
-                row, self._command("--row", row.id, upto), row.copier_command(self._source())
-            )
+            self._expect(row, upto)
         if not rows:
             return ()
         self.snapshot  # noqa: B018 (taken here once, and not by several threads)
@@ -119,11 +117,13 @@ class Verification:
             self.run, processors, batches(rows, processors), lambda batch: self._emit(batch, first)
         )
         emitted = [pair for pairs in emitting for pair in pairs]
-        subjects = [_subject(emission) for emission, rendered in emitted if rendered.findings.passed]
+        subjects = [subject_of(emission) for emission, rendered in emitted if rendered.findings.passed]
         if upto is not Level.RENDER:
             self.engine.prepare(subjects, self._observer.announce)
         turns = in_turn(emitted, lambda pair: pair[0].row.domain)
-        deepened = in_threads(self.run, self._jobs(), turns, lambda pair: self._deepen(*pair, upto))
+        deepened = in_threads(
+            self.run, self._jobs(), turns, lambda pair: self._deepen(pair[0], pair[1:], upto)
+        )
         ended = {result.row.id: result for result in deepened}
         return tuple(ended[emission.row.id] for emission, _ in emitted)
 
@@ -149,10 +149,27 @@ class Verification:
         findings = hold(Tree.read(copy, str(values["template"])), FOR_ANY_PROJECT)
         rendered = self._told(row, Level.RENDER, findings, 0.0)
         emission = Emission(row, copy, values, findings)
-        if upto is not Level.RENDER:
-            self.engine.prepare([_subject(emission)], self._observer.announce)
-        result = self._deepen(emission, rendered, upto)
+        result = self.deepen(emission, (rendered,), upto)
         return replace(result, reproduce=commands[0], emit=commands[1])
+
+    def emit(self, row: Row) -> tuple[Emission, LevelResult]:
+        """Emit a row, and what level render says of it; it stays there until the verification is closed.
+
+        Raises:
+            BadInput: when its answers can't stand together.
+        """
+        self._expect(row, Level.RENDER)
+        return self._emit((row,), ())[0]
+
+    def deepen(self, emission: Emission, done: Sequence[LevelResult], upto: Level) -> RowResult:
+        """Verify what was emitted up to a level; those that were `done` already are level render and on.
+
+        Raises:
+            MissingTool: when a base image can be had in no way.
+        """
+        if upto is not Level.RENDER:
+            self.engine.prepare([subject_of(emission)], self._observer.announce)
+        return self._deepen(emission, done, upto)
 
     def so_far(self, upto: Level) -> tuple[RowResult, ...]:
         """What all rows came to until now; levels that have not ended are skipped."""
@@ -182,6 +199,10 @@ class Verification:
         """Files of the templates that none of these rows emits."""
         return list(self.snapshot.unused(settled(self.snapshot.questionnaire, row) for row in rows))
 
+    def _expect(self, row: Row, upto: Level) -> None:
+        command = self._command("--row", row.id, upto)
+        self._observer.expect(row, command, row.copier_command(self._source()))
+
     def _jobs(self) -> int:
         """As many as were asked for, and no more than the engine's machine has memory for."""
         asked = self.settings.jobs
@@ -197,12 +218,12 @@ class Verification:
             for emission in emissions
         ]
 
-    def _deepen(self, emission: Emission, rendered: LevelResult, upto: Level) -> RowResult:
+    def _deepen(self, emission: Emission, done: Sequence[LevelResult], upto: Level) -> RowResult:
         """Work off the levels below render; after one that failed, the others are skipped."""
-        row, subject = emission.row, _subject(emission)
-        provable = self.settings.proofs is not None and rendered.findings.passed
+        row, subject = emission.row, subject_of(emission)
+        provable = self.settings.proofs is not None and done[0].findings.passed
         claim = Claim.of(subject, self.engine) if provable else None
-        results = [rendered, *self._proved(row, claim, upto)]
+        results = [*done, *(self._proved(row, claim, upto) if len(done) == 1 else ())]
         for level in upto.including[len(results) :]:
             if obstacle := self._obstacles.before(results):
                 skipped = Findings((Check(str(level), Status.SKIPPED, obstacle),))
@@ -296,5 +317,6 @@ class Verification:
         return str(self.settings.source or checkout() or "REPO")
 
 
-def _subject(emission: Emission) -> Subject:
+def subject_of(emission: Emission) -> Subject:
+    """What engines are given of a row that was emitted."""
     return Subject(emission.root, emission.row.slug, emission.values)

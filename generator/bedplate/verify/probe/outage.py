@@ -45,12 +45,8 @@ def try_database(trials: Trials, platform: Platform, database: Database) -> None
         ):
             with trials.check(f"database: {name} ends it with {code}, and the log says why"):
                 _expect_end(platform, url, code, said)
-        platform.environment[_URL] = database.url
         with trials.check("database: migrate up, twice, and status end with 0"):
-            for action in ("up", "up", "status"):
-                with platform.start(["migrate", action]) as job:
-                    ended = job.exit_code(_WITHIN)
-                    expect(ended == 0, f"migrate {action} ended with {ended}; log:\n{job.last_words()}")
+            migrate(platform, database, "up", "up", "status")
         with trials.check(f"database: one that never answers is given up after {_GIVES_UP_AFTER:g} s"):
             expect_same("exit code", 1, waiting.exit_code(_GIVES_UP_WITHIN))
             took = time.time() - waiting.started
@@ -59,6 +55,15 @@ def try_database(trials: Trials, platform: Platform, database: Database) -> None
                 "for the database" in waiting.last_words(),
                 f"the log does not say so:\n{waiting.last_words()}",
             )
+
+
+def migrate(platform: Platform, database: Database, *actions: str) -> None:
+    """Run actions of `migrate`, which must succeed, on the database that every later container is given."""
+    platform.environment[_URL] = database.url
+    for action in actions:
+        with platform.start(["migrate", action]) as job:
+            ended = job.exit_code(_WITHIN)
+            expect(ended == 0, f"migrate {action} ended with {ended}; log:\n{job.last_words()}")
 
 
 def _expect_end(platform: Platform, url: str, code: int, said: str) -> None:
