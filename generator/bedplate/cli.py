@@ -200,7 +200,10 @@ def update(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Bring a project to a newer template. What its users changed is merged, conflicts are named."""
+    """Bring a project to a newer template. What its users changed is merged, conflicts are named.
+
+    Answers stay as they are unless --set changes them; new questions take their defaults.
+    """
 
     def work() -> int:
         from bedplate.commands import update as command

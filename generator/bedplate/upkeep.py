@@ -46,8 +46,8 @@ class Origin:
         recorded, commit = record.get("_src_path"), record.get("_commit")
         if not (isinstance(recorded, str) and isinstance(commit, str)):
             raise BadInput(
-                f"{project / ANSWERS_FILE}: says of no version of a template, so there is nothing to compare "
-                "with; the project was made from a directory that was not in git"
+                f"{project / ANSWERS_FILE}: names no version of a template; the project was made from a "
+                "directory that is not in git, and can't be compared or updated"
             )
         answers = {name: value for name, value in record.items() if not name.startswith("_")}
         try:

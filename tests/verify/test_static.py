@@ -12,6 +12,7 @@ from bedplate.verify.findings import Check, Status
 from bedplate.verify.invariants import File, Tree
 from bedplate.verify.static import Linter, Order, orders, rules
 from linted_files import FAULTLESS, FAULTS
+from shell import ROOT
 from tiny_project import MOUNT, TinyProject
 
 AUTHORITIES = "build steps accept certificate authorities"
@@ -130,3 +131,8 @@ def test_every_linter_is_seen_to_find_a_fault() -> None:
 @pytest.mark.parametrize("text", ["a: [\n", "", "- 1\n", "groups: 1\n", "apiVersion: v1\n"])
 def test_other_yaml_is_read_for_its_form_alone(text: str) -> None:
     assert set(ordered(**{"values.yaml": text})) == {"yamllint"}
+
+
+def test_crates_are_held_to_what_make_deny_holds_them_to() -> None:
+    verb = (ROOT / "templates/_partials/make/deny").read_text().splitlines()[1].split("$(CARGO_DENY) ")[1]
+    assert (ROOT / "ci/linters/deny.Dockerfile").read_text().splitlines()[-1].strip() == f"cargo-deny {verb}"
