@@ -78,11 +78,15 @@ impl Connection {
         requests.send_request(request.body(()).unwrap(), false).unwrap()
     }
 
+    /// Sends a request without a body.
+    pub async fn start(&self, request: request::Builder) -> Result<ResponseFuture, h2::Error> {
+        let mut requests = self.requests.clone().ready().await?;
+        Ok(requests.send_request(request.body(()).unwrap(), true)?.0)
+    }
+
     /// The whole answer to a request without a body.
     pub async fn ask(&self, request: request::Builder) -> Result<Answer, h2::Error> {
-        let mut requests = self.requests.clone().ready().await?;
-        let (answer, _) = requests.send_request(request.body(()).unwrap(), true)?;
-        whole(answer).await
+        whole(self.start(request).await?).await
     }
 
     pub async fn get(&self, uri: &str) -> Result<Answer, h2::Error> {
