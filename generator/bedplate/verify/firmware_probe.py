@@ -81,7 +81,7 @@ def probe(
 def try_board(trials: Trials, emulator: Emulator, chip: Chip) -> None:
     """One board from power-on to its last crash."""
     with trials.check("boot: the board speaks on its UART"), emulator.boot() as board:  # noqa: SIM117
-        with Node(board.uart, DEVICE) as node:
+        with Node(board.uart, DEVICE, haste=chip.haste) as node:
             try_greeting(trials, node)
             try_delivery(trials, node)
             _try_link(trials, node)

@@ -22,15 +22,19 @@ class Memory:
 
 @dataclass(frozen=True)
 class Chip:
-    """Its memories, the bytes of flash that a release may take, and whether its emulated bus refuses any."""
+    """Its memories, the bytes of flash that a release may take, and whether its emulated bus refuses any.
+
+    `haste` is how many of its seconds the emulated one has in one of ours.
+    """
 
     flash: Memory
     ram: Memory
     flash_budget: int
     bus_faults: bool
+    haste: float = 1.0
 
     @classmethod
     def read(cls, entry: Mapping[str, Any]) -> Self:
         """Take what is needed from an entry of questions/boards.yml."""
         flash, ram = (Memory(entry[name]["origin"], entry[name]["length"]) for name in ("flash", "ram"))
-        return cls(flash, ram, entry["budgets"]["flash"], entry["bus_faults"])
+        return cls(flash, ram, entry["budgets"]["flash"], entry["bus_faults"], entry.get("haste", 1.0))

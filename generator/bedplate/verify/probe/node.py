@@ -24,12 +24,16 @@ _CHUNK: Final = 4_096
 class Node:
     """A connection to a node's UART. Frames that were passed over while waiting for others are gone.
 
-    `patience` is how many seconds to wait where nothing else is said.
+    `patience` is how many seconds to wait where nothing else is said, `haste` how many of its seconds the
+    node has in one of ours.
     """
 
-    def __init__(self, address: Address, device: int, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, address: Address, device: int, patience: float = PATIENCE, *, haste: float = 1.0
+    ) -> None:
         self.device = device
         self.patience = patience
+        self.haste = haste
         self._received = bytearray()
         self._socket, early = _connected(address)
         self._received += early
