@@ -44,24 +44,35 @@ class BundleHook(BuildHookInterface):  # type: ignore[type-arg]
 
 
 def make(root: Path, version: str, bundle: Path) -> None:
-    """Write the bundle of the releases that HEAD comes after, and of HEAD as `version`."""
+    """Write the bundle of the releases that HEAD comes after, and of HEAD itself."""
+    if git(root, "rev-parse", "--is-shallow-repository").strip() == "true":
+        raise RuntimeError("a shallow clone lacks earlier releases: git fetch --unshallow --tags")
     with TemporaryDirectory(prefix="bedplate-") as directory:
         releases = Path(directory) / "releases.git"
         git(root, "clone", "--quiet", "--bare", "--shared", "--no-tags", str(root), str(releases))
         tags = git(root, "tag", "--merged", "HEAD", "--sort=version:refname").split()
-        refs = {tag: f"refs/tags/{tag}" for tag in tags if RELEASE.fullmatch(tag) and tag != version}
-        commit = None
-        for name, ref in {**refs, version: "HEAD"}.items():
-            source = git(root, "rev-parse", f"{ref}^{{commit}}").strip()
-            listed = git(releases, "ls-tree", source, *PARTS)
-            tree = git(releases, "mktree", stdin=listed).strip()
+        tags = [tag for tag in tags if RELEASE.fullmatch(tag)]
+        commit = ""
+        for name, revision in {**{tag: tag for tag in tags}, named(root, version, tags): "HEAD"}.items():
+            source = git(root, "rev-parse", f"{revision}^{{commit}}").strip()
+            tree = git(releases, "mktree", stdin=git(releases, "ls-tree", source, *PARTS)).strip()
             parents = ["-p", commit] if commit else []
             date = git(releases, "show", "--no-patch", "--format=%cI", source).strip()
             commit = git(releases, "commit-tree", tree, *parents, "-m", f"Release {name}", date=date).strip()
-            git(releases, "tag", name, commit)
-        git(releases, "update-ref", "refs/heads/releases", str(commit))
+            git(releases, "update-ref", f"refs/tags/{name}", commit)
+        git(releases, "update-ref", "refs/heads/releases", commit)
         git(releases, "symbolic-ref", "HEAD", "refs/heads/releases")
-        git(releases, "bundle", "create", "--quiet", str(bundle), "HEAD", "releases", *refs, version)
+        git(releases, "bundle", "create", "--quiet", str(bundle), "HEAD", "refs/heads/releases", "--tags")
+
+
+def named(root: Path, version: str, tags: list[str]) -> str:
+    """What HEAD is called: the version when it is released, else one that no release has (PEP 440)."""
+    head = git(root, "rev-parse", "HEAD").strip()
+    if version in tags and git(root, "rev-parse", f"{version}^{{commit}}").strip() == head:
+        return version
+    after = ".post" if version in tags else ".dev"
+    count = git(root, "rev-list", "--count", *([f"{version}..HEAD"] if version in tags else ["HEAD"])).strip()
+    return f"{version}{after}{count}+g{head[:12]}"
 
 
 def git(directory: Path, *arguments: str, stdin: str = "", date: str = "") -> str:

@@ -5,6 +5,7 @@ Nothing heavy is imported here, so that `--help` and the completion of a shell a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -61,9 +62,17 @@ app = typer.Typer(
     "4 refused, 130 interrupted.",
 )
 
+_OF_A_REPOSITORY = (
+    *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_INDEX_FILE"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_WORK_TREE"),
+)
+"""What git sets for its hooks, and would have every other repository taken for that of the hook."""
+
 
 def _finish(work: Callable[[], int], debug: bool) -> None:
     """Run a command and turn its outcome into an exit code, messages on standard error."""
+    for name in _OF_A_REPOSITORY:
+        os.environ.pop(name, None)
     try:
         code = work()
     except BedplateError as error:
@@ -84,10 +93,10 @@ def _finish(work: Callable[[], int], debug: bool) -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from bedplate.render import checkout
+        from bedplate.render import bundled_release, checkout
 
         root = checkout()
-        typer.echo(f"bedplate {__version__}, template {f'of {root}' if root else __version__}")
+        typer.echo(f"bedplate {__version__}, template {f'of {root}' if root else bundled_release()}")
         raise typer.Exit
 
 

@@ -35,10 +35,15 @@ _WANTED = {"bool": "true or false", "int": "a whole number", "float": "a number"
 
 
 def settle(
-    questionnaire: Questionnaire, given: Mapping[str, object], suggested: Mapping[str, object], defaults: bool
+    questionnaire: Questionnaire,
+    given: Mapping[str, object],
+    suggested: Mapping[str, object],
+    recorded: Mapping[str, object],
+    defaults: bool,
 ) -> Evaluation:
     """See `Questionnaire.evaluate`."""
     run = _Run(questionnaire, given, suggested, defaults)
+    run.values.update(recorded)
     for question in questionnaire:
         run.visit(question)
     unknown = [_unknown(questionnaire, name) for name in given if name not in questionnaire.questions]
@@ -213,7 +218,7 @@ def _hidden(questionnaire: Questionnaire, question: Question) -> str:
     first = next(entry for entry in questionnaire if not entry.computed)
     asked_for = [
         str(choice.value)
-        for choice in choices(questionnaire, first, settle(questionnaire, {}, {}, True).values)
-        if question.name in settle(questionnaire, {first.name: choice.value}, {}, True).asked
+        for choice in choices(questionnaire, first, settle(questionnaire, {}, {}, {}, True).values)
+        if question.name in settle(questionnaire, {first.name: choice.value}, {}, {}, True).asked
     ]
     return f"not asked with these answers (only for {first.name} {', '.join(asked_for)})"

@@ -100,8 +100,8 @@ Moved = Annotated[
     typer.Option(
         "--source",
         metavar="REPO",
-        envvar="BEDPLATE_SOURCE",
-        help="Where its template is now. Default: where it was.",
+        help="Where its template is now. Default: where it was; for a project of an installation, "
+        "BEDPLATE_SOURCE or the releases of this one.",
     ),
 ]
 ShowDiff = Annotated[bool, typer.Option("--diff", help="Show what was changed in the template's files.")]

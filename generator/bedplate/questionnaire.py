@@ -114,16 +114,18 @@ class Questionnaire:
         given: Mapping[str, object],
         *,
         suggested: Mapping[str, object] | None = None,
+        recorded: Mapping[str, object] | None = None,
         defaults: bool = True,
     ) -> Evaluation:
         """Settle all questions for the given answers.
 
-        `suggested` values replace the defaults of the template. With `defaults=False` a question that
+        `suggested` values replace the defaults of the template; to `recorded` answers, of an earlier
+        version, these may refer. With `defaults=False` a question that
         was not given counts as missing even when it has a default; later questions still see it.
         """
         from bedplate.evaluation import settle
 
-        return settle(self, given, suggested or {}, defaults)
+        return settle(self, given, suggested or {}, recorded or {}, defaults)
 
     def choices(self, question: Question, values: Mapping[str, Any]) -> tuple[Choice, ...]:
         """The choices of a question as they stand with the other answers; empty for free text."""

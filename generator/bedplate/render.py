@@ -55,7 +55,7 @@ class Source:
                 return cls(str(root), ref or "HEAD")
             if not BUNDLE.is_file():
                 raise BadInput("no template comes with this installation; name one with --source REPO")
-            return cls(str(BUNDLE), ref)
+            return cls(str(BUNDLE), ref or "HEAD")
         text = str(location)
         if text.startswith("file://") and not text.endswith(".git"):
             return cls(f"git+{text}", ref)
@@ -71,6 +71,24 @@ def checkout() -> Path | None:
     """The template beside this package when it runs from its repository, else nothing."""
     root = Path(__file__).resolve().parents[2]
     return root if (root / "copier.yml").is_file() else None
+
+
+def bundled_release() -> str:
+    """The release of the template that was installed with this package, or `none`."""
+    import subprocess
+
+    if not BUNDLE.is_file():
+        return "none"
+    listed = subprocess.run(
+        ["git", "bundle", "list-heads", str(BUNDLE)], capture_output=True, text=True, check=True
+    )
+    heads = [line.split(" ", 1) for line in listed.stdout.splitlines()]
+    newest = next(commit for commit, ref in heads if ref == "HEAD")
+    return next(
+        ref.removeprefix("refs/tags/")
+        for commit, ref in heads
+        if commit == newest and ref.startswith("refs/tags/")
+    )
 
 
 @dataclass(frozen=True)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import which
+from shutil import copy2, rmtree, which
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from bedplate.errors import BedplateError, MissingTool, Refused
+from bedplate.errors import BedplateError, MissingTool, Refused, shown
 
 _NAMED: Final = 3
 """Files that a message names before it only counts."""
 _UNMERGED: Final = frozenset({"DD", "AU", "UD", "UA", "DU", "AA", "UU"})
 """What `git status` says of files with a conflict; from its manual."""
 
-_MARK: Final = "^<<<<<<< before updating$"
+_MARK: Final = "^<<<<<<< before updating"
 """How copier begins what it could not merge."""
 
 
@@ -42,8 +42,10 @@ class Repository:
             raise MissingTool("git is not installed; it has the history of a project")
         try:
             top, _, prefix = git(project, "rev-parse", "--show-toplevel", "--show-prefix").partition("\n")
-        except GitFailed:
-            return None
+        except GitFailed as error:
+            if "not a git repository" in str(error):
+                return None
+            raise
         found = cls(Path(top), prefix.strip())
         left_out = [line[2:] for line in git(project, "ls-files", "-t").splitlines() if line.startswith("S ")]
         if left_out:
@@ -82,21 +84,12 @@ class Repository:
         """Raise `Refused` when a part of the project is not committed, or has marks of a conflict."""
         if files := self.uncommitted():
             raise Refused(f"{self.project}: not committed: {_few(files)}; commit or stash first")
+        plainly = ("--basic-regexp", "--no-color", "--name-only", "-z")
         try:
-            marked = git(self.project, "grep", "--name-only", "-z", "-e", _MARK, "--", ".").split("\0")
+            marked = git(self.project, "grep", *plainly, "-e", _MARK, "--", ".").split("\0")
         except GitFailed:  # there are none
             return
         raise Refused(f"{self.project}: conflicts of an earlier update are left in {_few(marked[:-1])}")
-
-    @contextmanager
-    def as_it_was_after_failure(self) -> Iterator[None]:
-        """Put a clean project back to its commit when what is done to it fails or is interrupted."""
-        try:
-            yield
-        except BaseException:
-            git(self.project, "restore", "--source=HEAD", "--staged", "--worktree", "--", ".")
-            git(self.project, "clean", "--quiet", "-d", "--force", "--", ".")
-            raise
 
     def conflicts(self) -> tuple[str, ...]:
         """Files of the project with a conflict: as git says, with marks of one, or with parts rejected."""
@@ -107,16 +100,64 @@ class Repository:
         return tuple(sorted(found))
 
     def changes(self) -> tuple[tuple[str, str], ...]:
-        """Files of the project that differ from the last commit: `A`, `D` or `M`, and the path in it."""
-        return tuple((_letter(state), path) for state, path in self._status("--untracked-files=all"))
+        """Files of the project that differ from the last commit: `A`, `D` or `M`, and the path in it.
+
+        For a place apart, where git ignores nothing that was there before.
+        """
+        listed = self._status("--untracked-files=all", "--ignored")
+        return tuple((_letter(state), path) for state, path in listed)
+
+    def committed(self, path: str) -> bytes:
+        """The content of a file in the last commit."""
+        return _git(self.project, "cat-file", "blob", f"HEAD:{self.prefix}{path}")
+
+    def keep(self, path: str) -> None:
+        """Put back one file as it was committed."""
+        git(self.project, "restore", "--source=HEAD", "--staged", "--worktree", "--", path)
+
+    def take(self, place: Repository, changes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+        """Make the changes of a place apart, conflicts as well; all of them, or none when that fails.
+
+        Files that git ignores and that are there are left as they are; those that differ are returned.
+        """
+        there = {path for state, path in changes if state == "A" and _is_there(self.project / path)}
+        taken = [(state, path) for state, path in changes if path not in there]
+        try:
+            for state, path in taken:
+                _move(state, place.project / path, self.project / path)
+            unmerged = git(place.project, "ls-files", "--unmerged", "--full-name", "-z", "--", ".")
+            if stages := [entry for entry in unmerged.split("\0") if entry]:
+                paths = sorted({entry.partition("\t")[2] for entry in stages})
+                entries = [f"0 {'0' * 40}\t{path}" for path in paths] + stages
+                git(
+                    self.top,
+                    "update-index",
+                    "-z",
+                    "--index-info",
+                    stdin="".join(f"{one}\0" for one in entries),
+                )
+        except BaseException:
+            for state, path in taken:
+                if state == "A":
+                    (self.project / path).unlink(missing_ok=True)
+                else:
+                    self.keep(path)
+            raise
+        return tuple(
+            path for path in sorted(there) if not _is_same(place.project / path, self.project / path)
+        )
 
     def diff(self, *, colour: bool) -> bytes:
         """What was changed since the last commit, as git shows it; not for the user's own index."""
         git(self.project, "reset", "--quiet")
-        git(self.project, "add", "--intent-to-add", "--", ".")
-        shown = f"--color={'always' if colour else 'never'}"
-        printed = git(self.project, "diff", "HEAD", "--relative", "--no-ext-diff", shown, "--", ".")
-        return printed.encode(errors="surrogateescape")
+        git(self.project, "add", "--intent-to-add", "--force", "--", ".")
+        as_it_is = (
+            "--binary",
+            "--no-ext-diff",
+            "--no-textconv",
+            f"--color={'always' if colour else 'never'}",
+        )
+        return _git(self.project, "diff", "HEAD", "--relative", *as_it_is, "--", ".")
 
     def own_files(self) -> list[str]:
         """Files of the project that git keeps or would keep, by their paths in the project."""
@@ -131,11 +172,15 @@ class Repository:
         """
         with TemporaryDirectory(prefix="bedplate-") as directory:
             place = Path(directory).resolve() / "tree"
-            git(self.top, "worktree", "add", "--quiet", "--detach", str(place), "HEAD")
             try:
+                git(self.top, "worktree", "add", "--quiet", "--detach", str(place), "HEAD")
                 yield Repository(place, self.prefix)
             finally:
-                git(self.top, "worktree", "remove", "--force", str(place))
+                # Twice, since what was interrupted while it was made is locked.
+                with suppress(GitFailed):
+                    git(self.top, "worktree", "remove", "--force", "--force", str(place))
+                rmtree(place, ignore_errors=True)
+                git(self.top, "worktree", "prune")
 
     def _status(self, *options: str) -> Iterator[tuple[str, str]]:
         listed = git(self.project, "status", "--porcelain", "--no-renames", "-z", *options, "--", ".")
@@ -147,20 +192,46 @@ class GitFailed(BedplateError):
     """Git said no; the message is its own."""
 
 
-def git(directory: Path, *arguments: str) -> str:
+def git(directory: Path, *arguments: str, stdin: str = "") -> str:
     """Run git in a directory, no hooks, and return what it prints; raises `GitFailed`."""
+    return os.fsdecode(_git(directory, *arguments, stdin=stdin))
+
+
+def _git(directory: Path, *arguments: str, stdin: str = "") -> bytes:
     command = ["git", "-c", f"core.hooksPath={os.devnull}", "-c", "core.quotePath=false", *arguments]
     finished = subprocess.run(
-        command, cwd=directory, capture_output=True, text=True, errors="surrogateescape", check=False
+        command, cwd=directory, input=os.fsencode(stdin), capture_output=True, check=False
     )
     if finished.returncode:
-        said = finished.stderr.strip().splitlines() or [f"exit code {finished.returncode}"]
+        said = os.fsdecode(finished.stderr).strip().splitlines() or [f"exit code {finished.returncode}"]
         raise GitFailed(f"git {arguments[0]}: {said[-1].removeprefix('fatal: ')}")
     return finished.stdout
 
 
+def _is_there(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.is_file() and other.is_file() and one.read_bytes() == other.read_bytes()
+
+
+def _move(state: str, before: Path, after: Path) -> None:
+    """Give a file to the project, or take it from there, with directories that are empty then."""
+    if state != "D":
+        after.parent.mkdir(parents=True, exist_ok=True)
+        after.unlink(missing_ok=True)
+        copy2(before, after, follow_symlinks=False)
+        return
+    after.unlink(missing_ok=True)
+    for parent in after.parents:
+        if any(parent.iterdir()):
+            break
+        parent.rmdir()
+
+
 def _letter(state: str) -> str:
-    if state == "??":
+    if state in {"??", "!!"}:
         return "A"
     return "D" if "D" in state and state not in _UNMERGED else "M"
 
@@ -178,4 +249,4 @@ def _is_marked(path: Path) -> bool:
 
 def _few(files: list[str]) -> str:
     rest = len(files) - _NAMED
-    return ", ".join(files[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+    return ", ".join(map(shown, files[:_NAMED])) + (f" and {rest} more" if rest > 0 else "")

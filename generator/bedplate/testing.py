@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 if TYPE_CHECKING:
-    from bedplate.verify.levels import Level, RowResult
+    from bedplate.verify.levels import Level, LevelResult, RowResult
     from bedplate.verify.rendering import Emission
     from bedplate.verify.verification import Verification
 
@@ -118,7 +118,7 @@ def emitted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     from bedplate.verify.settings import Settings
     from bedplate.verify.verification import Verification
 
-    place = request.config.rootpath / str(request.config.getini("bedplate_source") or ".")
+    place = request.config.invocation_params.dir / str(request.config.getini("bedplate_source") or ".")
     settings = Settings(source=place.resolve(), logs=tmp_path_factory.mktemp("logs"))
     with Verification.open(settings) as verification:
         known: dict[str, Emitted] = {}
@@ -128,9 +128,8 @@ def emitted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             if row.digest not in known:
                 emission, rendered = verification.emit(row)
                 result = verification.deepen(emission, (rendered,), Level.RENDER)
-                _expect(result, Level.RENDER)
                 known[row.digest] = Emitted(verification, emission, result)
-            return known[row.digest]
+            return known[row.digest]._reaches("render")
 
         yield emit
 
@@ -139,14 +138,27 @@ Emit = Callable[..., Emitted]
 
 
 def _expect(result: RowResult, upto: Level) -> None:
-    """Fail with everything that is said of the levels, and the end of each log."""
+    """Fail with everything that is said of the levels, and the end of each log; skip with what is missing."""
     from bedplate.verify.findings import Status
 
-    said = [f"{result.id}: not {upto} green; again with: {result.reproduce}"]
-    for level in result.levels[: len(upto.including)]:
-        for check in level.findings.checks:
-            if check.status is Status.FAILED:
-                log = check.log.read_text(encoding="utf-8", errors="replace") if check.log else ""
-                said.append(f"{level.level}: {check.name}: {check.detail}\n{log[-_SHOWN:]}")
-    if len(said) > 1:
-        raise AssertionError("\n".join(said))
+    levels = result.levels[: len(upto.including)]
+    said = [line for level in levels for line in _said(level)]
+    if any(level.status is Status.FAILED for level in levels):
+        raise AssertionError(
+            "\n".join([f"{result.id}: not {upto} green; again with: {result.reproduce}", *said])
+        )
+    if levels[-1].status is Status.SKIPPED:
+        reasons = [check.detail for check in levels[-1].findings.checks]
+        pytest.skip(f"{result.id}: level {upto} did not run: {'; '.join(reasons)}")
+
+
+def _said(level: LevelResult) -> Iterator[str]:
+    from bedplate.verify.findings import Status
+
+    for check in level.findings.checks:
+        if check.status is Status.FAILED:
+            log = check.log.read_text(encoding="utf-8", errors="replace") if check.log else ""
+            yield f"{level.level}: {check.name}: {check.detail}\n{log[-_SHOWN:]}"
+    for figure in level.findings.figures:
+        if not figure.within:
+            yield f"{level.level}: {figure.name}: {figure.value} {figure.unit}, of {figure.budget}"

@@ -5,8 +5,9 @@ With `render` and `newcomer` the only module that calls copier, in the calling p
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from difflib import unified_diff
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from bedplate.answers import Collected, complaints
 from bedplate.errors import BadInput
-from bedplate.project import ANSWERS_FILE, BUNDLED, Project
+from bedplate.project import ANSWERS_FILE, BUNDLE, BUNDLED, Project
 from bedplate.questionnaire import Questionnaire
 from bedplate.render import Source, notes, opened, told_plainly
 from bedplate.repository import Repository
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a project came from: the template's source and the commit of it, and the answers."""
+    """Where a project came from: the template's source and the commit of it, and the answers.
+
+    The `ref` of the source is what an update goes to unless another is named.
+    """
 
     source: Source
     commit: str
@@ -38,6 +42,8 @@ class Origin:
     @classmethod
     def of(cls, project: Path, source: str | None) -> Origin:
         """Read the record of a project; `source` is where its template is now, if that was moved.
+
+        For a project of an installation that is the releases of this one, or what BEDPLATE_SOURCE names.
 
         Raises:
             BadInput: when the directory is no emitted project, or its template had no version.
@@ -50,15 +56,17 @@ class Origin:
                 "directory that is not in git, and can't be compared or updated"
             )
         answers = {name: value for name, value in record.items() if not name.startswith("_")}
+        named = source or (os.environ.get("BEDPLATE_SOURCE") or None if recorded == BUNDLED else recorded)
         try:
-            place = Source.resolve(source or (None if recorded == BUNDLED else recorded))
+            place = Source.resolve(named)
         except BadInput as error:
             if source or recorded == BUNDLED:
                 raise
             raise BadInput(
                 f"{recorded}: the template is not there any more; say where it is with --source REPO"
             ) from error
-        return cls(Source(place.location), commit, answers)
+        ref = "HEAD" if place.location == str(BUNDLE) else None
+        return cls(Source(place.location, ref), commit, answers)
 
 
 @dataclass(frozen=True)
@@ -89,10 +97,12 @@ class Drift:
     diff: str
 
 
-def update(repository: Repository, origin: Origin, ref: str | None, given: Collected) -> Updated:
-    """Bring a clean project to another version of its template, merging what its users changed.
+def update(place: Repository, origin: Origin, ref: str | None, given: Collected) -> Updated:
+    """Bring a project to another version of its template, merging what its users changed.
 
-    `ref` is a branch, tag or commit; without one the latest release. New questions take their defaults.
+    `place` is its last commit, apart from where anybody works. `ref` is a branch, tag or commit; without
+    one the latest release. New questions take their defaults. A file that the template gives no more and
+    that was changed stays, as a conflict.
 
     Raises:
         BadInput: when the template or its version is not there, or an answer can't stand.
@@ -101,16 +111,16 @@ def update(repository: Repository, origin: Origin, ref: str | None, given: Colle
 
     from bedplate.newcomer import Recorder
 
-    source = Source(origin.source.location, ref)
+    source = Source(origin.source.location, ref or origin.source.ref)
     with (
         told_plainly(source),
         warnings.catch_warnings(record=True) as caught,
         redirect_stderr(StringIO()),
         Recorder(
             src_path=source.location,
-            dst_path=repository.project,
+            dst_path=place.project,
             data=given.values,
-            vcs_ref=ref,
+            vcs_ref=source.ref,
             defaults=True,
             overwrite=True,
             quiet=True,
@@ -127,7 +137,24 @@ def update(repository: Repository, origin: Origin, ref: str | None, given: Colle
             made_from._cleanup()
         after = str(worker.template.commit)
         told = tuple(notes(worker, [warning.category for warning in caught]))
-    return Updated(origin.commit, after, repository.changes(), repository.conflicts(), told)
+    gone = _changed_and_gone(place, origin)
+    for path in gone:
+        place.keep(path)
+    conflicts = tuple(sorted({*place.conflicts(), *gone}))
+    return Updated(origin.commit, after, place.changes(), conflicts, told)
+
+
+def _changed_and_gone(place: Repository, origin: Origin) -> list[str]:
+    """Files that the update removed although they were no longer as the template gave them."""
+    removed = [path for state, path in place.changes() if state == "D"]
+    if not removed:
+        return []
+    with as_given(origin) as (directory, _):
+        return [path for path in removed if not _is_as_given(directory / path, place.committed(path))]
+
+
+def _is_as_given(path: Path, committed: bytes) -> bool:
+    return path.is_file() and _plain(path.read_bytes()) == _plain(committed)
 
 
 def drift(project: Path, origin: Origin) -> Drift:
@@ -138,14 +165,10 @@ def drift(project: Path, origin: Origin) -> Drift:
         Refused: when a part of the project is not checked out.
     """
     repository = Repository.find(project)
-    with TemporaryDirectory(prefix="bedplate-") as directory:
-        given = Path(directory) / "project"
-        with _of(origin), opened(Source(origin.source.location, origin.commit), given) as template:
-            template.render(origin.answers)
-            before = {file.path for file in Project(given).files()} - {ANSWERS_FILE}
-            once = {path for path in before if template.given_once(path)}
+    with as_given(origin) as (directory, once):
+        before = {file.path for file in Project(directory).files()} - {ANSWERS_FILE}
         now = repository.own_files() if repository else [file.path for file in Project(project).files()]
-        states = {path: _state(given / path, project / path) for path in sorted(before)}
+        states = {path: _state(directory / path, project / path) for path in sorted(before)}
         changed = [path for path, state in states.items() if state == "changed"]
         ours = tuple(path for path in changed if path not in once)
         return Drift(
@@ -155,20 +178,43 @@ def drift(project: Path, origin: Origin) -> Drift:
             removed=tuple(path for path, state in states.items() if state == "removed" and path not in once),
             kept=tuple(path for path in changed if path in once),
             own=tuple(sorted(set(now) - before - {ANSWERS_FILE})),
-            diff="".join(line for path in ours for line in _difference(given / path, project / path, path)),
+            diff="".join(
+                line for path in ours for line in _difference(directory / path, project / path, path)
+            ),
         )
+
+
+@contextmanager
+def as_given(origin: Origin) -> Iterator[tuple[Path, Set[str]]]:
+    """A project as its version of the template gave it, and which of its files are given only once.
+
+    Raises:
+        BadInput: when that version is not there, or can't be rendered with the answers.
+    """
+    with TemporaryDirectory(prefix="bedplate-") as temporary:
+        directory = Path(temporary) / "project"
+        with _of(origin), opened(Source(origin.source.location, origin.commit), directory) as template:
+            template.render(origin.answers)
+            paths = [file.path for file in Project(directory).files()]
+            once = {path for path in paths if template.given_once(path)}
+        yield directory, once
 
 
 def _state(before: Path, after: Path) -> str:
     if not (after.is_file() or after.is_symlink()):
         return "removed"
-    if _content(before) == _content(after) and _executable(before) == _executable(after):
+    if _plain(_content(before)) == _plain(_content(after)) and _executable(before) == _executable(after):
         return "same"
     return "changed"
 
 
 def _content(path: Path) -> bytes:
     return str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
+
+
+def _plain(content: bytes) -> bytes:
+    """Text with the ends of lines that git keeps, whatever those in a working tree are."""
+    return content if b"\0" in content else content.replace(b"\r\n", b"\n")
 
 
 def _executable(path: Path) -> bool:
@@ -184,9 +230,13 @@ def _difference(before: Path, after: Path, path: str) -> Iterator[str]:
     except UnicodeDecodeError:
         yield f"{path}: differs, and is not text\n"
         return
-    lines = unified_diff(old.splitlines(True), new.splitlines(True), f"a/{path}", f"b/{path}")
+    lines = unified_diff(_lines(old), _lines(new), f"a/{path}", f"b/{path}")
     for line in lines:
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+def _lines(text: str) -> list[str]:
+    return StringIO(text, newline="\n").readlines()
 
 
 def _fetch(template: Template, origin: Origin) -> None:
@@ -205,12 +255,13 @@ def _of(origin: Origin) -> Iterator[None]:
             raise
         raise BadInput(
             f"{origin.source.location}: has no {origin.commit}, of which the project was made; fetch its "
-            "history (git fetch --unshallow --tags), or name the right template with --source REPO"
+            "history (git fetch --unshallow --tags), or name the right template with --source REPO; it is "
+            "nowhere when the template was not committed then"
         ) from error
 
 
 def _check(given: Collected, origin: Origin, questionnaire: Questionnaire) -> None:
     kept = {name: value for name, value in origin.answers.items() if name in questionnaire.questions}
-    evaluation = questionnaire.evaluate(given.values, suggested=kept)
+    evaluation = questionnaire.evaluate(given.values, suggested=kept, recorded=origin.answers)
     if problems := tuple(complaints(given, evaluation, questionnaire, evaluation.missing)):
         raise BadInput(*problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -72,13 +73,14 @@ def releases(tmp_path_factory: pytest.TempPathFactory, user_environment: dict[st
     """Bedplate 0.1.0 as it is here, and 0.2.0 with another editorconfig in its projects."""
     place = tmp_path_factory.mktemp("releases")
     checkout = checkout_of(place / "checkout", user_environment)
-    first = built(checkout, place / "first")
     checkout.git("tag", "0.1.0")
+    first = built(checkout, place / "first")
     version = checkout.directory / "generator/bedplate/__init__.py"
     version.write_text(version.read_text().replace('"0.1.0"', '"0.2.0"'))
     settings = checkout.directory / "templates/_partials/editorconfig"
     settings.write_text(settings.read_text() + "# The second release.\n")
     commit(checkout, "Go on")
+    checkout.git("tag", "0.2.0")
     backend = "from hatchling.build import build_sdist; print(build_sdist('../dist'))"
     finished = checkout.run(*PIP, "install", "--target", place / "tools", "hatchling")
     assert finished.returncode == 0, finished.stderr
@@ -145,8 +147,19 @@ def test_an_installation_can_list_explain_and_advise(cli: Cli, releases: Release
 
 def test_a_wheel_is_small_and_names_no_place_where_it_was_built(releases: Releases) -> None:
     assert releases.first.wheel.stat().st_size <= MOST_MB * 1e6
-    for path in releases.first.directory.rglob("*"):
-        if path.is_file():
+    template = releases.first.directory / "template"
+    clone = [
+        "git",
+        "clone",
+        "--quiet",
+        str(releases.first.directory / "bedplate/template.bundle"),
+        str(template),
+    ]
+    subprocess.run(clone, check=True)
+    searched = [path for path in releases.first.directory.rglob("*") if path.is_file()]
+    assert template / "copier.yml" in searched
+    for path in searched:
+        if ".git" not in path.parts:
             assert str(releases.first.wheel.parents[2]).encode() not in path.read_bytes()
 
 
@@ -158,3 +171,35 @@ def test_a_source_distribution_carries_the_template_on(cli: Cli, releases: Relea
     finished = user.bedplate("new", "demo", "--domain", "sensor-node", "--defaults")
     assert finished.returncode == 0, finished.stderr
     assert record(Cli(user.directory / "demo", user.environment)) == ("bedplate", "0.2.0")
+
+
+def test_a_wheel_between_releases_takes_the_name_of_none(
+    releases: Releases, tmp_path: Path, cli: Cli
+) -> None:
+    checkout = Cli(tmp_path / "checkout", cli.environment)
+    shutil.copytree(releases.source.parents[1] / "checkout", checkout.directory, symlinks=True)
+    (checkout.directory / "templates/_partials/editorconfig").write_text("# Further.\n")
+    commit(checkout, "Go further")
+    user = built(checkout, tmp_path / "later").used_by(cli)
+    told = user.bedplate("--version").stdout
+    assert re.fullmatch(r"bedplate 0\.2\.0, template 0\.2\.0\.post1\+g[0-9a-f]{12}\n", told)
+    made = user.bedplate("new", "demo", "--domain", "sensor-node", "--defaults")
+    assert made.returncode == 0, made.stderr
+    demo = Cli(user.directory / "demo", user.environment)
+    assert (demo.directory / ".editorconfig").read_text().startswith("# Further.\n")
+    assert f"template {record(demo)[1]}\n" in told
+
+
+def test_projects_of_an_installation_are_updated_from_a_clone_or_a_fork(
+    project: Cli, releases: Releases, tmp_path: Path
+) -> None:
+    fork = Cli(tmp_path / "fork", project.environment)
+    shutil.copytree(releases.source.parents[1] / "checkout", fork.directory, symlinks=True)
+    settings = fork.directory / "templates/_partials/editorconfig"
+    settings.write_text(settings.read_text() + "# The fork's.\n")
+    commit(fork, "Ours")
+    fork.git("tag", "0.2.1")
+    finished = project.bedplate("update", BEDPLATE_SOURCE=str(fork.directory))
+    assert finished.returncode == 0, finished.stderr
+    assert record(project) == (str(fork.directory), "0.2.1")
+    assert "# The fork's.\n" in (project.directory / ".editorconfig").read_text()

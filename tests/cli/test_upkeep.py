@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,6 +160,7 @@ def test_a_conflict_is_named_and_ends_with_one(place: Place) -> None:
     assert "Our title" in place.read("title.txt")
     assert "The new title" in place.read("title.txt")
     commit(place.repository, "Take it as it is")
+    place.repository.git("config", "grep.patternType", "fixed")
     again = place.project.bedplate("update")
     assert (again.returncode, again.stdout) == (4, "")
     assert "conflicts of an earlier update are left in title.txt" in again.stderr
@@ -194,6 +197,23 @@ def test_a_preview_is_the_diff_of_the_update_and_changes_nothing(place: Place) -
     assert place.project.bedplate("update").returncode == 0
     place.repository.git("add", "--all")
     assert patched.git("write-tree") == place.repository.git("write-tree")
+
+
+def test_a_preview_is_exact_for_every_kind_of_line_and_name(place: Place, tmp_path: Path) -> None:
+    shutil.copytree(place.template.directory, tmp_path / "template")
+    newer = Cli(tmp_path / "template", place.template.environment)
+    contents = {"ends.txt": b"a\r\nb\rc\x0cd\n", "name with ü.bin": b"\x00\xff\x01" * 50}
+    for name, content in contents.items():
+        (newer.directory / "template" / name).write_bytes(content)
+    commit(newer, "Three")
+    newer.git("tag", "1.2.0")
+    with (tmp_path / "patch").open("wb") as patch:
+        command = [sys.executable, "-m", "bedplate", "preview", "--source", str(newer.directory)]
+        subprocess.run(
+            command, cwd=place.project.directory, env=place.project.environment, stdout=patch, check=True
+        )
+    place.project.git("apply", "../patch")
+    assert {name: (place.project.directory / name).read_bytes() for name in contents} == contents
 
 
 def test_a_preview_names_conflicts_as_the_update_would(place: Place) -> None:
@@ -319,6 +339,78 @@ def test_an_update_that_fails_half_way_leaves_the_project_as_it_was(place: Place
     assert "has no attribute 'what'" in finished.stderr
     assert state(place.repository) == before
     assert place.read("build") == "of an hour\n"
+
+
+def test_what_is_beside_the_project_is_left_alone(
+    tmp_path: Path, template: Cli, user_environment: dict[str, str]
+) -> None:
+    place = placed(template, tmp_path / "all", user_environment, "services/one")
+    beside = place.repository.directory / "beside.txt"
+    beside.write_text("committed\n")
+    commit(place.repository, "Beside")
+    beside.write_text("not committed\n")
+    beside.with_suffix(".txt.rej").write_text("rejected\n")
+    assert place.project.bedplate("update").returncode == 0
+    assert beside.read_text() == "not committed\n"
+    assert beside.with_suffix(".txt.rej").read_text() == "rejected\n"
+
+
+def test_a_file_that_git_ignores_is_left_alone_and_named(place: Place) -> None:
+    place.write(".gitignore", "new.txt\nnode_modules\n")
+    (place.project.directory / "new.txt").write_text("my own\n")
+    modules = place.project.directory / "node_modules"
+    modules.mkdir()
+    (modules / "fixture.txt").write_text("<<<<<<< before updating\n>>>>>>> after updating\n")
+    (modules / "a.rej").write_text("")
+    finished = place.project.bedplate("update")
+    assert finished.returncode == 0, finished.stdout
+    assert place.read("new.txt") == "my own\n"
+    assert "note: new.txt: git ignores it, and it was left as it is" in finished.stderr
+    assert sorted(path.name for path in modules.iterdir()) == ["a.rej", "fixture.txt"]
+
+
+def test_a_file_that_was_changed_and_is_given_no_more_is_a_conflict_and_stays(place: Place) -> None:
+    place.write("old.txt", "old, and ours\n")
+    for command in ("preview", "update"):
+        finished = place.project.bedplate(command)
+        assert finished.returncode == 1
+        assert "C old.txt  conflict" in finished.stdout + finished.stderr
+    assert place.read("old.txt") == "old, and ours\n"
+
+
+def test_a_conflict_is_one_for_git_as_well(place: Place) -> None:
+    place.write("title.txt", "Our title\n")
+    assert place.project.bedplate("update").returncode == 1
+    assert "UU title.txt" in place.repository.git("status", "--porcelain")
+
+
+def test_a_hook_may_ask_for_drift(place: Place) -> None:
+    hook = place.project.directory / ".git/hooks/pre-commit"
+    hook.write_text(f"#!/bin/sh\n{sys.executable} -m bedplate drift --json > ../told.json\n:\n")
+    hook.chmod(0o755)
+    (place.project.directory / "title.txt").write_text("Our title\n")
+    place.repository.git("commit", "--quiet", "--message=Ours", "title.txt")
+    told = json.loads((place.project.directory.parent / "told.json").read_text())
+    assert (told["changed"], told["own"]) == (["title.txt"], [])
+
+
+def test_a_renamed_question_takes_over_the_old_answer(place: Place, tmp_path: Path) -> None:
+    assert place.project.bedplate("update", "--set", "port=8443").returncode == 0
+    commit(place.repository, "Update")
+    shutil.copytree(place.template.directory, tmp_path / "template")
+    newer = Cli(tmp_path / "template", place.template.environment)
+    renamed = (
+        QUESTIONS.replace("port:", "http_port:")
+        .replace("default: 80", 'default: "{{ port | default(80) }}"')
+        .replace("port > 65535 %}at most 65535", "http_port < 1000 %}at least 1000")
+    )
+    (newer.directory / "copier.yml").write_text(renamed)
+    (newer.directory / "template/ports.txt.jinja").write_text("http {{ http_port }}\n")
+    commit(newer, "Three")
+    newer.git("tag", "1.2.0")
+    finished = place.project.bedplate("update", "--source", newer.directory)
+    assert finished.returncode == 0, finished.stderr
+    assert place.read("ports.txt") == "http 8443\n"
 
 
 def test_an_older_release_is_refused(place: Place) -> None:

@@ -21,8 +21,9 @@ def run(project: Path, settings: tuple[str, ...], source: str | None, ref: str |
     origin = Origin.of(project, source)
     repository = Repository.around(project)
     repository.check_clean()
-    with repository.as_it_was_after_failure():
-        updated = bring(repository, origin, ref, collect(None, settings, None))
+    with repository.apart() as place:
+        updated = bring(place, origin, ref, collect(None, settings, None))
+        left = repository.take(place, updated.changes)
     if as_json:
         typer.echo(json.dumps(asdict(updated), indent=2, ensure_ascii=False))
     else:
@@ -30,7 +31,8 @@ def run(project: Path, settings: tuple[str, ...], source: str | None, ref: str |
             typer.echo(line)
         if updated.changes:
             typer.echo("\nNext:  git diff" + ("; resolve the conflicts" if updated.conflicts else ""))
-    for note in updated.notes:
+    notes = [f"{path}: git ignores it, and it was left as it is" for path in left]
+    for note in (*updated.notes, *notes):
         typer.echo(f"bedplate: note: {note}", err=True)
     return 1 if updated.conflicts else 0
 
