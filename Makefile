@@ -10,7 +10,7 @@ TOOLS := .venv/tools-installed
 TESTS = $(BIN)/pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help new test check verify mutants bench bench-peers lock bases doctor clean
+.PHONY: help new test check verify mutants bench bench-peers lock examples bases doctor clean
 
 help: ## list the verbs
 	@sed -nE 's/^([a-z-]+):[^#]*## /  make \1\t/p' Makefile | expand -t 20
@@ -40,6 +40,9 @@ bench-peers: $(PACKAGE) ## measure an emitted http-api beside gin, chi, echo and
 
 lock: $(PACKAGE) ## make the lock files that projects get: make lock ARGS=--check
 	@ci/provision engine && $(BIN)/bedplate lock $(ARGS)
+
+examples: $(PACKAGE) ## write the projects of examples/ anew, after a change of a template
+	@$(BIN)/python ci/examples.py
 
 bases: $(PACKAGE) ## make the stand-ins for base images and the image of linters, if they are not there
 	@ci/provision engine && $(BIN)/python ci/bases/build.py $(ARGS)
