@@ -142,7 +142,7 @@ IDLE = {
     # The image of a data plane has the same budget with every answer.
     ("http-gateway", "tracing"): {"Makefile"},
     # Only a gateway tells its name to others.
-    ("tcp-proxy", "project_name"): {"config/default.toml"},
+    ("tcp-proxy", "project_name"): {"config/compose.toml", "config/default.toml"},
     # Only spans say over what a client speaks.
     ("http-gateway", "tls"): {"src/gateway/served.rs"},
     # Crates are there twice with HTTP/2 and a limit, not with one of them.
