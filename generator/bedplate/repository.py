@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,10 +115,10 @@ class Repository:
         """Put back one file as it was committed."""
         git(self.project, "restore", "--source=HEAD", "--staged", "--worktree", "--", path)
 
-    def take(self, place: Repository, changes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    def take(self, place: Repository, changes: Sequence[tuple[str, str]]) -> tuple[str, ...]:
         """Make the changes of a place apart, conflicts as well; all of them, or none when that fails.
 
-        Files that git ignores and that are there are left as they are; those that differ are returned.
+        Files that git ignores and that are there are left as they are; their paths are returned.
         """
         there = {path for state, path in changes if state == "A" and _is_there(self.project / path)}
         taken = [(state, path) for state, path in changes if path not in there]
@@ -143,9 +143,7 @@ class Repository:
                 else:
                     self.keep(path)
             raise
-        return tuple(
-            path for path in sorted(there) if not _is_same(place.project / path, self.project / path)
-        )
+        return tuple(sorted(there))
 
     def diff(self, *, colour: bool) -> bytes:
         """What was changed since the last commit, as git shows it; not for the user's own index."""
@@ -210,10 +208,6 @@ def _git(directory: Path, *arguments: str, stdin: str = "") -> bytes:
 
 def _is_there(path: Path) -> bool:
     return path.exists() or path.is_symlink()
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    return one.is_file() and other.is_file() and one.read_bytes() == other.read_bytes()
 
 
 def _move(state: str, before: Path, after: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import typer
@@ -24,6 +24,7 @@ def run(project: Path, settings: tuple[str, ...], source: str | None, ref: str |
     with repository.apart() as place:
         updated = bring(place, origin, ref, collect(None, settings, None))
         left = repository.take(place, updated.changes)
+    updated = replace(updated, changes=tuple(one for one in updated.changes if one[1] not in left))
     if as_json:
         typer.echo(json.dumps(asdict(updated), indent=2, ensure_ascii=False))
     else:
