@@ -11,7 +11,8 @@ from bedplate.verify.client import Client
 from bedplate.verify.dockerfile import named_images
 from shell import Cli
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
+# They start nothing that runs on, so they do not disturb the others that use the engine.
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("beside")]
 
 LINTED = """
 FROM lint
