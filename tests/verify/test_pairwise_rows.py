@@ -15,7 +15,7 @@ from verify_user import User
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine"), pytest.mark.last]
 
-SECONDS = float(os.environ.get("BEDPLATE_PAIRWISE_SECONDS", "2700"))
+SECONDS = float(os.environ.get("BEDPLATE_PAIRWISE_SECONDS", "2400"))
 """From the beginning of all tests until no further row is built; `make verify` builds and runs them all."""
 
 
