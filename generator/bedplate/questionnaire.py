@@ -120,8 +120,8 @@ class Questionnaire:
         """Settle all questions for the given answers.
 
         `suggested` values replace the defaults of the template; to `recorded` answers, of an earlier
-        version, these may refer. With `defaults=False` a question that
-        was not given counts as missing even when it has a default; later questions still see it.
+        version, these may refer. With `defaults=False` a question that was not given counts as missing
+        even when it has a default; later questions still see it.
         """
         from bedplate.evaluation import settle
 

@@ -75,14 +75,12 @@ def checkout() -> Path | None:
 
 def bundled_release() -> str:
     """The release of the template that was installed with this package, or `none`."""
-    import subprocess
+    from bedplate.repository import git
 
     if not BUNDLE.is_file():
         return "none"
-    listed = subprocess.run(
-        ["git", "bundle", "list-heads", str(BUNDLE)], capture_output=True, text=True, check=True
-    )
-    heads = [line.split(" ", 1) for line in listed.stdout.splitlines()]
+    listed = git(BUNDLE.parent, "bundle", "list-heads", str(BUNDLE))
+    heads = [line.split(" ", 1) for line in listed.splitlines()]
     newest = next(commit for commit, ref in heads if ref == "HEAD")
     return next(
         ref.removeprefix("refs/tags/")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from difflib import unified_diff
@@ -137,16 +137,17 @@ def update(place: Repository, origin: Origin, ref: str | None, given: Collected)
             made_from._cleanup()
         after = str(worker.template.commit)
         told = tuple(notes(worker, [warning.category for warning in caught]))
-    gone = _changed_and_gone(place, origin)
+    changes = place.changes()
+    gone = _changed_and_gone(place, origin, [path for state, path in changes if state == "D"])
     for path in gone:
         place.keep(path)
+    changes = tuple(change for change in changes if change[1] not in gone)
     conflicts = tuple(sorted({*place.conflicts(), *gone}))
-    return Updated(origin.commit, after, place.changes(), conflicts, told)
+    return Updated(origin.commit, after, changes, conflicts, told)
 
 
-def _changed_and_gone(place: Repository, origin: Origin) -> list[str]:
-    """Files that the update removed although they were no longer as the template gave them."""
-    removed = [path for state, path in place.changes() if state == "D"]
+def _changed_and_gone(place: Repository, origin: Origin, removed: Sequence[str]) -> list[str]:
+    """Those of the files that the update removed which were no longer as the template gave them."""
     if not removed:
         return []
     with as_given(origin) as (directory, _):
@@ -261,7 +262,7 @@ def _of(origin: Origin) -> Iterator[None]:
 
 
 def _check(given: Collected, origin: Origin, questionnaire: Questionnaire) -> None:
-    kept = {name: value for name, value in origin.answers.items() if name in questionnaire.questions}
-    evaluation = questionnaire.evaluate(given.values, suggested=kept, recorded=origin.answers)
+    recorded = origin.answers
+    evaluation = questionnaire.evaluate(given.values, suggested=recorded, recorded=recorded)
     if problems := tuple(complaints(given, evaluation, questionnaire, evaluation.missing)):
         raise BadInput(*problems)

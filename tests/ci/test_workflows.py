@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,8 +14,8 @@ VERBS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTI
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_steps_are_verbs_and_actions_are_those_of_projects(path: object) -> None:
-    text = (ROOT / ".github/workflows" / str(path)).read_text()
+def test_steps_are_verbs_and_actions_are_those_of_projects(path: Path) -> None:
+    text = path.read_text()
     used = set(re.findall(r"uses: (\S+@.*)", text))
     versions = yaml.safe_load((ROOT / "questions/versions.yml").read_text())["actions"]["default"]
     assert versions["checkout"] in used
