@@ -24,6 +24,8 @@ pub struct Exchange {
     awaited: AtomicBool,
     /// A request was read and its answer is not written yet.
     busy: AtomicBool,
+    /// More of the last request may come, whether or not it is answered.
+    followed: AtomicBool,
     /// The answer can't be completed: the client must not take it for whole.
     broken: AtomicBool,
     /// How often something was read or written.
@@ -35,6 +37,7 @@ impl Default for Exchange {
         Self {
             awaited: AtomicBool::new(true),
             busy: AtomicBool::default(),
+            followed: AtomicBool::default(),
             broken: AtomicBool::default(),
             moved: AtomicU64::default(),
         }
@@ -42,9 +45,10 @@ impl Default for Exchange {
 }
 
 impl Exchange {
-    /// A head was read, or another protocol begins.
-    pub fn begin(&self) {
+    /// A head was read, which a body may follow, or another protocol begins.
+    pub fn begin(&self, followed: bool) {
         self.awaited.store(false, Relaxed);
+        self.followed.store(followed, Relaxed);
         self.busy.store(true, Relaxed);
     }
 
@@ -81,8 +85,14 @@ impl Exchange {
     fn is_busy(&self) -> bool {
         self.busy.load(Relaxed)
     }
+
+    fn is_followed(&self) -> bool {
+        self.followed.load(Relaxed)
+    }
 }
 
+/// For a client to learn that its connection has ended.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// For a client that has begun a head.
 const TOO_LATE: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -98,6 +108,7 @@ pub struct ClientIo {
     deadline: Instant,
     alarm: Pin<Box<Sleep>>,
     stalled: Option<Pin<Box<Sleep>>>,
+    farewell: Option<Pin<Box<Sleep>>>,
 }
 
 impl ClientIo {
@@ -113,6 +124,7 @@ impl ClientIo {
             deadline,
             alarm: Box::pin(sleep_until(deadline)),
             stalled: None,
+            farewell: None,
         }
     }
 
@@ -163,6 +175,21 @@ impl ClientIo {
         let alarm = self.stalled.get_or_insert_with(|| Box::pin(sleep(body_progress)));
         ready!(alarm.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Takes what a client sends until it knows of the end. Closing before that would reset the
+    /// connection, and the client might lose the last answer (RFC 9112 section 9.6).
+    fn poll_farewell(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let alarm = self.farewell.get_or_insert_with(|| Box::pin(sleep(FAREWELL)));
+        let mut rest = [0; 4_096];
+        while alarm.as_mut().poll(context).is_pending() {
+            let mut rest = ReadBuf::new(&mut rest);
+            let outcome = ready!(Pin::new(&mut self.stream).poll_read(context, &mut rest));
+            if outcome.is_err() || rest.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(())
     }
 }
 
@@ -227,7 +254,15 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+        let this = self.get_mut();
+        if this.farewell.is_none() {
+            let outcome = Pin::new(&mut this.stream).poll_shutdown(context);
+            ready!(this.watch_write(context, outcome))?;
+        }
+        if this.exchange.is_followed() || (this.exchange.is_awaited() && !this.silent) {
+            ready!(this.poll_farewell(context));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

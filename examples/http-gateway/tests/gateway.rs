@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 
 use support::{
-    Client, OK, Reply, Service, Upstream, ask, closed_port, get, metric, routed_to, start,
+    Client, OK, Reply, Service, Upstream, ask, closed_port, get, is_idle, metric, routed_to, start,
     start_before, until,
 };
 
@@ -266,6 +266,21 @@ fn errors_are_answered_as_the_table_says() {
         check_error(&service, &format!("{line} HTTP/1.1\r\nhost: test\r\n{rest}"), row);
     }
     assert_eq!(metric(&service, "requests_total{route=\"none\",status=\"404\"}"), 1);
+}
+
+#[test]
+fn a_refusal_reaches_a_client_that_sends_on_before_it_reads() {
+    const LENGTH: usize = 16 << 20;
+    let upstream = Upstream::ok();
+    let service = start_before(&[&upstream], "limits.body_bytes = 100");
+    let head = format!("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: {LENGTH}\r\n\r\n");
+    for (head, status) in [(head.as_str(), 413), ("POST /\r\n\r\n", 400)] {
+        let mut client = Client::connect(service.address);
+        client.send(head);
+        client.send("x".repeat(LENGTH));
+        assert_eq!(client.answer().unwrap().status, status);
+    }
+    until(|| is_idle(&service));
 }
 
 #[test]

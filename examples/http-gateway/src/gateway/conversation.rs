@@ -6,6 +6,8 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::Request;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -38,8 +40,8 @@ async fn converse(gateway: Rc<Gateway>, stream: TcpStream, client: Client) -> hy
     let exchange = Arc::clone(&client.exchange);
     let io = ClientIo::new(stream, &config.timeouts, Arc::clone(&exchange));
     let client = Rc::new(client);
-    let service = service_fn(move |request| {
-        client.exchange.begin();
+    let service = service_fn(move |request: Request<Incoming>| {
+        client.exchange.begin(!request.body().is_end_stream());
         Rc::clone(&gateway).respond(request, Rc::clone(&client))
     });
     let connection = builder(&config).serve_connection(TokioIo::new(io), service).with_upgrades();

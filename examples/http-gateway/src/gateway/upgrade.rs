@@ -45,7 +45,7 @@ pub fn tunnel(
     if let Some(upgraded) = upgraded {
         spawn_local(async move {
             if let (Ok(down), Ok(up)) = tokio::join!(upgraded, upstream) {
-                client.exchange.begin();
+                client.exchange.begin(false);
                 let (mut down, mut up) = (TokioIo::new(down), TokioIo::new(up));
                 tokio::select! {
                     // Until both sides have ended it, the client's side can only end in a reset.

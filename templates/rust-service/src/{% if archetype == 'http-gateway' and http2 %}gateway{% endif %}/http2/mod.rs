@@ -10,7 +10,6 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
@@ -21,7 +20,7 @@ pub use self::request::translate;
 use self::streams::{Paced, Streams};
 use super::{Client, Gateway};
 use crate::config::Config;
-use crate::connection::ClientIo;
+use crate::connection::{ClientIo, FAREWELL};
 use crate::shutdown::Phases;
 use crate::stats::count;
 
@@ -29,8 +28,6 @@ use crate::stats::count;
 /// more in all the other, a connection ends.
 const MOST_RESETS: usize = 20;
 const MOST_MALFORMED: usize = 100;
-/// For a client to understand that its connection ends, once nothing is under way any more.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Serves a connection to its end.
 pub async fn converse(gateway: Rc<Gateway>, io: ClientIo, client: Client) {
@@ -52,7 +49,7 @@ async fn serve(gateway: Rc<Gateway>, io: ClientIo, client: Client) -> hyper::Res
     let streams = Streams::new(config.timeouts.body_progress, Arc::clone(&gateway.stats));
     let exchange = Arc::clone(&client.exchange);
     // What `ClientIo` expects of one request after the other does not hold for many at once.
-    exchange.begin();
+    exchange.begin(true);
     let service = service_fn(move |request| {
         let (gateway, client) = (Rc::clone(&gateway), Rc::new(client.apart()));
         async move {
