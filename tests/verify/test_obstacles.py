@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bedplate.verify.findings import Check, Findings, Status
 from bedplate.verify.levels import Level, LevelResult
-from bedplate.verify.obstacles import Obstacles
+from bedplate.verify.obstacles import LEAST_ROOM, Obstacles
 
 ALWAYS, NEVER = 0.0, 3600.0
 
@@ -43,6 +43,18 @@ def test_a_row_that_was_taken_in_time_is_worked_off() -> None:
 def test_a_failed_level_is_told_before_the_time() -> None:
     late = Obstacles(keep_going=True, time_limit=ALWAYS)
     assert late.before(results(Status.FAILED)) == "level render failed"
+
+
+@pytest.mark.parametrize(
+    ("room", "obstacle"),
+    [
+        (None, ""),
+        (LEAST_ROOM, ""),
+        (500 << 20, "only 500 MiB of disk are free: `docker builder prune` makes room"),
+    ],
+)
+def test_nothing_is_built_on_a_disk_that_is_full(room: int | None, obstacle: str) -> None:
+    assert Obstacles(keep_going=True, room=lambda: room).before(LINTED) == obstacle
 
 
 @pytest.mark.parametrize(("keep_going", "obstacle"), [(True, ""), (False, "http-api:0000 failed")])

@@ -71,6 +71,10 @@ class Engine(Protocol):
         """The memory of the machine that builds, in bytes."""
         ...
 
+    def room(self) -> int | None:
+        """Bytes that are free where it builds, as far as that can be seen from here."""
+        ...
+
     def prepare(self, subjects: Iterable[Subject], announce: Callable[[str], None]) -> None:
         """Have at hand what all of these need, before any of them is built."""
         ...

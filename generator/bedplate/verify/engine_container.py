@@ -57,6 +57,10 @@ class Container(Engine):
         """What the engine says of its machine, which may be another than this one."""
         return self.docker.memory()
 
+    def room(self) -> int | None:
+        """What is free on the disk of an engine of this machine."""
+        return self.docker.room()
+
     def prepare(self, subjects: Iterable[Subject], announce: Callable[[str], None]) -> None:
         """Pull or make the base images that the Dockerfiles name, and make the image of linters."""
         recipe = Linters.load(root) if (root := checkout()) else None

@@ -50,6 +50,10 @@ class Host(Engine):
         """All memory of this machine, in bytes."""
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
+    def room(self) -> int:
+        """What is free where the projects are."""
+        return shutil.disk_usage(self.run.directory).free
+
     def prepare(self, subjects: Iterable[Subject], announce: Callable[[str], None]) -> None:
         """Look for the toolchains, once."""
         if self._tools:

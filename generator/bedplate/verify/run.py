@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Final, Literal
@@ -69,6 +71,14 @@ class Docker:
     def memory(self) -> int:
         """The memory of its machine, in bytes."""
         return int(self.api.info()["MemTotal"])
+
+    def room(self) -> int | None:
+        """Bytes that are free where it keeps what was built; none when that is another machine."""
+        return shutil.disk_usage(self._root).free if self._root.exists() else None
+
+    @cached_property
+    def _root(self) -> Path:
+        return Path(self.api.info()["DockerRootDir"])
 
     @classmethod
     def chosen(cls, engine: Literal["auto", "container", "host"]) -> Docker | None:

@@ -48,7 +48,7 @@ class Verification:
         self.run = run
         self.engine = engine
         self.settings = settings
-        self._obstacles = Obstacles(settings.keep_going, settings.time_limit)
+        self._obstacles = Obstacles(settings.keep_going, settings.time_limit, engine.room)
         self._observer = Course(observer)
         self._snapshot: Snapshot | None = None
         self._ladder: Ladder | None = None
