@@ -68,7 +68,8 @@ class Reach:
         for path, used in self._used.items():
             if every or names & used:
                 found += _emitted(self._questionnaire, path.removesuffix(".jinja"), alternatives)
-        return tuple(dict.fromkeys(found))
+        # In the order in which a project shows them, what is hidden last.
+        return tuple(sorted(set(found), key=lambda path: (path.startswith("."), path)))
 
     @cached_property
     def _used(self) -> Mapping[str, Set[str]]:

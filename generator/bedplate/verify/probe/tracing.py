@@ -37,13 +37,14 @@ class Traced:
 class Tracing:
     """What is sent to a service, and how it is started so that it logs each request.
 
-    `message` is what its log calls what a line says. With `tries`, a request that has a route goes on to an
-    upstream, and the span of that belongs to the one of the request.
+    `message` is what its log calls what a line says, `line` what it says of a request. With `tries`, a
+    request that has a route goes on to an upstream, and the span of that belongs to the one of the request.
     """
 
     requests: tuple[Traced, ...]
     started: Mapping[str, Any] = field(default_factory=dict)
     message: str = "msg"
+    line: str = "request"
     tries: bool = False
 
 
@@ -124,7 +125,7 @@ def _ended(instance: Instance) -> tuple[list[str], int]:
 
 def _requests(log: Sequence[str], tracing: Tracing) -> list[dict[str, object]]:
     lines = [json.loads(line) for line in log]
-    return [line for line in lines if line.get(tracing.message) == "request"]
+    return [line for line in lines if line.get(tracing.message) == tracing.line]
 
 
 def _judge(
