@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).resolve().parents[1]
 START_UP_LIMIT = 0.30
 NEW_LIMIT = 1.25
-DOMAINS = ("http-api", "rpc-api", "http-gateway", "tcp-proxy", "sensor-node")
+DOMAINS = ("http-api", "rpc-api", "metrics-exporter", "http-gateway", "tcp-proxy", "sensor-node")
 BEDPLATE = (sys.executable, "-m", "bedplate")
 BARE = (sys.executable, "-c", "pass")
 

@@ -18,6 +18,7 @@ from shell import ROOT, Cli
 DOMAINS = {
     "http-api": "go-service",
     "rpc-api": "go-service",
+    "metrics-exporter": "go-service",
     "http-gateway": "rust-service",
     "tcp-proxy": "rust-service",
     "sensor-node": "rust-embedded",
@@ -86,6 +87,7 @@ def test_the_schema_gives_the_default_of_each_domain(schema: dict[str, Any]) -> 
     assert names == {
         "http-api": "telemetry",
         "rpc-api": "telemetry",
+        "metrics-exporter": "device-exporter",
         "http-gateway": "gateway",
         "tcp-proxy": "relay",
         "sensor-node": "sensor-node",
@@ -150,7 +152,7 @@ IDLE = {
     # No board so far does without it.
     ("sensor-node", "board"): {"firmware/src/board/made_up_sensor.rs"},
 }
-NOT_ASKED_HERE = {"tcp-proxy": {"tls", "http2", "tracing"}}
+NOT_ASKED_HERE = {"tcp-proxy": {"tls", "http2", "tracing"}, "metrics-exporter": {"database", "auth"}}
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -188,7 +190,7 @@ def emit(cli: Cli, domain: str, answers: dict[str, str]) -> dict[str, bytes]:
 
 def test_explains_a_question(cli: Cli) -> None:
     text = cli.bedplate("explain", "module_prefix").stdout
-    assert "Asked for:  http-api, rpc-api\n" in text
+    assert "Asked for:  http-api, rpc-api, metrics-exporter\n" in text
     assert "example.com (http-api)" in text
 
 
@@ -202,9 +204,11 @@ def test_files_are_listed_like_words_of_a_sentence(cli: Cli) -> None:
 def test_the_domain_has_no_default_and_changes_every_file(cli: Cli) -> None:
     explained = json.loads(cli.bedplate("explain", "domain", "--json").stdout)
     assert explained.keys() == DOMAINS.keys()
+    catalogue = yaml.safe_load((ROOT / "questions/domains.yml").read_text())["domains"]["default"]
     for domain, option in explained.items():
+        own = f"cmd/{catalogue[domain]['project_name']}/"
         record = json.loads(cli.bedplate("new", domain, "--domain", domain, "--defaults", "--json").stdout)
-        paths = {file["path"].replace(f"cmd/{domain}/", "cmd/telemetry/") for file in record["files"]}
+        paths = {file["path"].replace(f"cmd/{domain}/", own) for file in record["files"]}
         assert (option["default"], set(option["files"])) == (None, paths - {".copier-answers.yml"})
 
 

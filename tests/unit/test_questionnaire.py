@@ -12,7 +12,7 @@ from bedplate.questionnaire import Questionnaire, nearest, truth
 from copier import run_copy
 from shell import ROOT
 
-DOMAINS = ("http-api", "rpc-api", "http-gateway", "tcp-proxy", "sensor-node")
+DOMAINS = ("http-api", "rpc-api", "metrics-exporter", "http-gateway", "tcp-proxy", "sensor-node")
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,9 @@ def improve(template: Cli) -> None:
     (template.directory / "templates/go-service/NEWS.md").write_text("News.\n")
 
 
-@pytest.mark.parametrize("domain", ["http-api", "rpc-api", "http-gateway", "tcp-proxy", "sensor-node"])
+@pytest.mark.parametrize(
+    "domain", ["http-api", "rpc-api", "metrics-exporter", "http-gateway", "tcp-proxy", "sensor-node"]
+)
 def test_copies_from_an_absolute_path(user: User, template_repository: Cli, domain: str) -> None:
     project = copy(user, template_repository.directory, domain=domain)
     assert answers(project)["_src_path"] == str(template_repository.directory)

@@ -24,6 +24,11 @@ BUDGETS = [
     ("rpc-api", "image size", 26, "MB"),
     ("rpc-api", "start to ready", 50, "ms"),
     ("rpc-api", "drain failures", 0, "requests"),
+    ("metrics-exporter", "image size", 26, "MB"),
+    ("metrics-exporter", "start to ready", 50, "ms"),
+    ("metrics-exporter", "drain failures", 0, "requests"),
+    ("metrics-exporter", "CPU of a scrape of 10000 devices", 250, "ms"),
+    ("metrics-exporter", "memory after scrapes of 10000 devices", 60, "MiB"),
     ("http-gateway", "image size", 30, "MB"),
     ("http-gateway", "drain failures", 0, "requests"),
     ("tcp-proxy", "image size", 30, "MB"),
@@ -68,7 +73,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory, user_environment: dict[st
     return Evidence(finished.returncode, finished.stdout, report, content, user.directories())
 
 
-DOMAINS = ["http-api", "rpc-api", "http-gateway", "tcp-proxy", "sensor-node"]
+DOMAINS = ["http-api", "rpc-api", "metrics-exporter", "http-gateway", "tcp-proxy", "sensor-node"]
 
 
 def failures(row: dict[str, Any]) -> list[str]:

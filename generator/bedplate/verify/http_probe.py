@@ -20,6 +20,7 @@ from bedplate.verify.probe.database import Database
 from bedplate.verify.probe.description import try_description
 from bedplate.verify.probe.drain import SlowRequest, Times, try_drain
 from bedplate.verify.probe.endpoints import try_endpoints
+from bedplate.verify.probe.exporter import Exporter, try_exporter
 from bedplate.verify.probe.file_store import try_file
 from bedplate.verify.probe.gateway import HURRIED, LISTENERS, configuration_path, try_gateway
 from bedplate.verify.probe.hostile import Limits, try_hostile
@@ -92,11 +93,14 @@ def probe(
         docker.errors.DockerException: when the engine does not do what it is asked.
     """
     trials = Trials(PLACES[kind])
-    ports = Ports(**answers["ports"])
+    ports = _ports(answers)
     try_image(trials, client, image, _expected(answers, ports), run_id)
     with Platform(client, image, run_id, ports) as platform:
         if answers["archetype"] == "tcp-proxy":
             try_proxy(trials, platform, _times(answers), limited=answers["rate_limit"])
+        elif answers["archetype"] == "metrics-exporter":
+            exporter = Exporter(answers["project_name"], answers["metrics_prefix"], answers["tracing"])
+            try_exporter(trials, platform, _times(answers), exporter, tester)
         elif answers.get("auth", "none") == "none":
             _try_service(trials, platform, answers, tester, database)
         elif platform.direct:
@@ -124,7 +128,7 @@ def serving(
         Unmet: when it does not become ready.
     """
     with ExitStack() as beside:
-        platform = beside.enter_context(Platform(client, image, run_id, Ports(**answers["ports"])))
+        platform = beside.enter_context(Platform(client, image, run_id, _ports(answers)))
         if answers.get("auth", "none") != "none":
             beside.enter_context(_trusted(platform))
         if database:
@@ -178,6 +182,12 @@ def _try_options(trials: Trials, platform: Platform, answers: Mapping[str, Any],
         try_tls(trials, platform, profile.secured)
     if profile.secured and answers.get("http2"):
         try_http2(trials, platform, profile.secured)
+
+
+def _ports(answers: Mapping[str, Any]) -> Ports:
+    """Where there is no listener for clients, it is that for operators that is probed like one."""
+    ports = answers["ports"]
+    return Ports(ports["http"] if answers["serves_clients"] else ports["admin"], ports["admin"])
 
 
 def _times(answers: Mapping[str, Any]) -> Times:

@@ -22,6 +22,7 @@ _GO_PLACES: Final[Mapping[str, str]] = {
     "admin": "internal/server/server.go",
     "hostile": "internal/server/server.go",
     "database": "internal/postgres or internal/sqlite, and cmd/",
+    "exporter": "internal/collector and internal/server",
     "outage": "internal/postgres or internal/sqlite",
     "drain": "internal/server/drain.go",
     "stop": "internal/server/drain.go and cmd/",

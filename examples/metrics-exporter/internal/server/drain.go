@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,72 +11,31 @@ import (
 	"time"
 )
 
-const (
-	abortBound        = time.Second
-	adminCloseTimeout = time.Second
+// DrainOverhead is what a drain adds to its delay and its timeout at most, beside what releases take.
+const DrainOverhead = queueBound
 
-	// DrainOverhead is what a drain adds to its delay and its timeout at most, beside what releases take.
-	DrainOverhead = queueBound + abortBound + adminCloseTimeout
-)
-
-// drain stops in an order that costs no client a request: first nobody is sent here any more, then
-// nobody is let in, then everybody is answered. The admin listener comes last, so that the drain can
-// be watched to its end.
-func (s *Server) drain(ctx context.Context, delay time.Duration, apiDone <-chan error, abort context.CancelCauseFunc) error {
+// drain stops in an order that costs Prometheus no scrape: first it looks for another instance, then
+// nobody is let in, then everybody is answered.
+func (s *Server) drain(ctx context.Context, delay time.Duration, done <-chan error, abort context.CancelCauseFunc) (err error) {
 	start := time.Now()
 	s.draining.Store(true)
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "draining", slog.String("delay", delay.String()))
 	<-time.After(delay)
-	err := s.finish(ctx, apiDone, abort)
-	ctx = context.WithoutCancel(ctx) // which the end of the time has cancelled
-	err = errors.Join(err, s.release(ctx), s.closeAdmin(ctx))
-	s.logger.LogAttrs(ctx, slog.LevelInfo, "stopped", slog.Float64("seconds", time.Since(start).Seconds()))
-	return err
-}
-
-// finish takes no more connections and waits for the requests that are under way.
-func (s *Server) finish(ctx context.Context, done <-chan error, abort context.CancelCauseFunc) error {
 	_ = s.listener.retire() // what can't be retired has ended by itself
 	<-done
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.DrainTimeout)
+	bounded, cancel := context.WithTimeout(ctx, s.cfg.DrainTimeout)
 	defer cancel()
 	s.connections.settle()
-	if s.api.Shutdown(ctx) == nil {
-		return nil
+	if s.admin.Shutdown(bounded) != nil {
+		abort(context.DeadlineExceeded)
+		err = errors.Join(ErrAborted, s.admin.Close())
 	}
-	err := fmt.Errorf("%w: %d", ErrAborted, len(s.slots))
-	abort(context.DeadlineExceeded)
-	err = errors.Join(err, s.api.Close())
-	s.awaitHandlers()
-	return err
-}
-
-// awaitHandlers takes every place among the requests served at once: what handlers use is given back next.
-func (s *Server) awaitHandlers() {
-	bound := time.After(abortBound)
-	for range cap(s.slots) {
-		select {
-		case s.slots <- struct{}{}:
-		case <-bound:
-			return
-		}
-	}
-}
-
-func (s *Server) release(ctx context.Context) (err error) {
+	ctx = context.WithoutCancel(ctx) // which the end of the time has cancelled
 	for _, release := range s.releases {
 		err = errors.Join(err, release(ctx))
 	}
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "stopped", slog.Float64("seconds", time.Since(start).Seconds()))
 	return err
-}
-
-func (s *Server) closeAdmin(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, adminCloseTimeout)
-	defer cancel()
-	if s.admin.Shutdown(ctx) != nil {
-		return s.admin.Close()
-	}
-	return nil
 }
 
 // Bounds of settle: a connection over which nothing comes for so long is as good as idle.
