@@ -21,16 +21,17 @@ def run(source: str | None, as_json: bool) -> int:
 
             typer.echo(json.dumps(schema(questionnaire, catalogue), indent=2, ensure_ascii=False))
             return 0
+        width = max(map(len, catalogue.domains))
         for group, domains in groupby(catalogue.domains.values(), key=lambda domain: domain.group):
             typer.echo(f"{group}\n")
             for domain in domains:
-                _print(domain, questionnaire)
+                _print(domain, questionnaire, width)
     typer.echo("bedplate explain DOMAIN says more; bedplate new DEST --domain DOMAIN makes a project.")
     return 0
 
 
-def _print(domain: Domain, questionnaire: Questionnaire) -> None:
+def _print(domain: Domain, questionnaire: Questionnaire, width: int) -> None:
     asked = [name for name in questionnaire.evaluate({"domain": domain.name}).asked if name != "domain"]
-    typer.echo(f"  {domain.name:<14} {domain.title} ({domain.language}, template {domain.template})")
-    typer.echo(f"  {'':<14} {domain.summary}")
-    typer.echo(f"  {'':<14} Options: {', '.join(asked)}\n")
+    typer.echo(f"  {domain.name:<{width}} {domain.title} ({domain.language}, template {domain.template})")
+    typer.echo(f"  {'':<{width}} {domain.summary}")
+    typer.echo(f"  {'':<{width}} Options: {', '.join(asked)}\n")
