@@ -36,6 +36,30 @@ _LEVEL: Final = render("PUT", "/log-level", body=b"INFO")
 _METRICS: Final = render("GET", "/metrics")
 
 
+_SCRAPED: Final = """
+cat >prometheus.yml <<END
+global: {scrape_interval: 1s}
+scrape_configs:
+  - job_name: probe
+    static_configs:
+      - targets: ["$1"]
+END
+prometheus --config.file=prometheus.yml --storage.tsdb.path=data --web.listen-address=127.0.0.1:9091 2>log &
+for attempt in $(seq 150); do
+  curl --silent --get --data-urlencode "query=$2" http://127.0.0.1:9091/api/v1/query >answer
+  grep '"value"' answer && exit
+  sleep 0.2
+done
+cat answer log
+exit 1
+"""
+"""Has Prometheus scrape the address $1 until there is an answer to the query $2."""
+_QUERY: Final = (
+    'NAME_up == 1 and on (instance) up{job="probe"} == 1'
+    " and on (instance) count by (instance) (NAME_device_readings_total) == 3"
+)
+
+
 @dataclass(frozen=True)
 class Exporter:
     """What the project is called, how its metrics begin, and whether it traces."""
@@ -48,7 +72,7 @@ class Exporter:
 def try_exporter(
     trials: Trials, platform: Platform, times: Times, exporter: Exporter, tester: str | None
 ) -> None:
-    """All that is promised. `tester` is an image with promtool and curl."""
+    """All that is promised. `tester` is an image with Prometheus, promtool and curl."""
     labels = platform.client.images.get(platform.image).labels
     if not try_start(trials, platform, labels, READY_MS):
         trials.skip("everything else", "the service never became ready")
@@ -92,7 +116,6 @@ def _exporting(platform: Platform, target: Target) -> Iterator[Instance]:
 
 
 def _try_demonstration(trials: Trials, platform: Platform, exporter: Exporter, tester: str | None) -> None:
-    linted = "exporter: promtool finds nothing wrong with its metrics"
     with trials.part("exporter: it runs with nothing"), platform.start() as instance:
         instance.wait_until_ready()
         with trials.check("exporter: without a target it exposes a demonstration"):
@@ -100,15 +123,18 @@ def _try_demonstration(trials: Trials, platform: Platform, exporter: Exporter, t
             seen = [total(samples, f"{exporter.prefix}_{name}") for name in ("up", "devices")]
             expect_same("up and devices", [1, 3], seen)
         if tester is None:
-            trials.skip(
-                linted, "the image of linters comes with a checkout of the template, which is not here"
-            )
+            why = "the image of linters comes with a checkout of the template, which is not here"
+            trials.skip("exporter: what Prometheus makes of it", why)
             return
-        with trials.check(linted):
-            url = f"http://{platform.inside(instance)}:{platform.ports.admin}/metrics"
-            command = f"curl --silent --fail {url} | promtool check metrics"
-            code, said = platform.beside(tester, ["sh", "-c", command], directory="/", within=30)
+        address = f"{platform.inside(instance)}:{platform.ports.admin}"
+        with trials.check("exporter: promtool finds nothing wrong with its metrics"):
+            linting = f"curl --silent --fail http://{address}/metrics | promtool check metrics"
+            code, said = platform.beside(tester, ["sh", "-c", linting], directory="/", within=30)
             expect(code == 0 and not said.strip(), f"expected nothing, got {code}: {said}")
+        with trials.check("exporter: Prometheus scrapes it"):
+            scraping = ["sh", "-c", _SCRAPED, "sh", address, _QUERY.replace("NAME", exporter.prefix)]
+            code, said = platform.beside(tester, scraping, directory="/opt", within=60)
+            expect(code == 0, f"expected an answer with a value, got {code}: {said}")
 
 
 def _try_password(trials: Trials, platform: Platform, exporter: Exporter) -> None:
