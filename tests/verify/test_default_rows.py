@@ -28,7 +28,7 @@ BUDGETS = [
     ("metrics-exporter", "start to ready", 50, "ms"),
     ("metrics-exporter", "drain failures", 0, "requests"),
     ("metrics-exporter", "CPU of a scrape of 10000 devices", 250, "ms"),
-    ("metrics-exporter", "memory after scrapes of 10000 devices", 60, "MiB"),
+    ("metrics-exporter", "memory at scrapes of 10000 devices", 60, "MiB"),
     ("http-gateway", "image size", 30, "MB"),
     ("http-gateway", "drain failures", 0, "requests"),
     ("tcp-proxy", "image size", 30, "MB"),
