@@ -200,6 +200,7 @@ class Container(Engine):
                 answers=subject.answers,
                 tester=self._linters.tag if self._linters else None,
                 database=self._database_image(subject),
+                broker=self._used(_broker(subject)),
             )
         from bedplate.verify import firmware_probe
 
@@ -225,7 +226,10 @@ class Container(Engine):
 
     def _database_image(self, subject: Subject) -> str | None:
         """What is used for the image of the database that the project names, if it names one."""
-        named = _database(subject)
+        return self._used(_database(subject))
+
+    def _used(self, named: str | None) -> str | None:
+        """What is used for an image that is started beside a project."""
         return self._bases.provenance[named].reference if named and self._bases else None
 
     def _flags(self, subject: Subject) -> list[str]:
@@ -245,8 +249,7 @@ class Container(Engine):
 
 def _images(subject: Subject) -> tuple[str, ...]:
     """What a project names. A Dockerfile that is missing or wrong is told when it is built."""
-    database = _database(subject)
-    beside = (database,) if database else ()
+    beside = tuple(image for image in (_database(subject), _broker(subject)) if image)
     try:
         return (*named_images((subject.root / "Dockerfile").read_text(encoding="utf-8")), *beside)
     except (OSError, BadInput):
@@ -258,6 +261,13 @@ def _database(subject: Subject) -> str | None:
     if subject.answers.get("database") != "postgres":
         return None
     return str(subject.answers["versions"]["images"]["postgres"])
+
+
+def _broker(subject: Subject) -> str | None:
+    """The image of the broker that a project is run with."""
+    if subject.answers.get("broker", "memory") == "memory":
+        return None
+    return str(subject.answers["versions"]["images"][subject.answers["broker"]])
 
 
 def _skipped(log: Path) -> list[str]:

@@ -39,6 +39,7 @@ from bedplate.verify.probe.tracing import Traced, Tracing, of_gateway, try_traci
 from bedplate.verify.probe.trial import Trials
 from bedplate.verify.probe.vectors import load, try_vectors
 from bedplate.verify.probe.wire import Headers, render
+from bedplate.verify.probe.worker import try_worker
 
 _LARGE_REST: Final = 20
 """Bytes of a request that come late."""
@@ -82,12 +83,14 @@ def probe(
     answers: Mapping[str, Any],
     tester: str | None = None,
     database: str | None = None,
+    broker: str | None = None,
 ) -> Findings:
     """Hold an image to what its kind (`go-service`, `rust-service`) promises.
 
     Every container, network and volume carries the label bedplate.run=`run_id` and is gone afterwards.
     `answers` are all values of the questionnaire, computed ones too. `tester` is an image with schemathesis,
-    `database` one of PostgreSQL for a service that keeps its data there.
+    `database` one of PostgreSQL for a service that keeps its data there, `broker` one of NATS for a worker
+    that takes its messages there.
 
     Raises:
         docker.errors.DockerException: when the engine does not do what it is asked.
@@ -98,6 +101,8 @@ def probe(
     with Platform(client, image, run_id, ports) as platform:
         if answers["archetype"] == "tcp-proxy":
             try_proxy(trials, platform, _times(answers), limited=answers["rate_limit"])
+        elif answers["archetype"] == "event-worker":
+            try_worker(trials, platform, _times(answers), broker)
         elif answers["archetype"] == "metrics-exporter":
             exporter = Exporter(answers["project_name"], answers["metrics_prefix"], answers["tracing"])
             try_exporter(trials, platform, _times(answers), exporter, tester)
@@ -196,7 +201,7 @@ def _times(answers: Mapping[str, Any]) -> Times:
 
 
 def _expected(answers: Mapping[str, Any], ports: Ports) -> Expected:
-    listening = frozenset({ports.http, ports.admin})
+    listening = frozenset({ports.http, ports.admin} if answers["serves_clients"] else {ports.admin})
     return Expected(answers["project_name"], answers["licence"], listening, float(answers["image_megabytes"]))
 
 

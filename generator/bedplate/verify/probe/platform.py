@@ -7,7 +7,8 @@ import io
 import socket
 import tarfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import TracebackType
@@ -208,11 +209,18 @@ class Platform:
         finally:
             program.remove(force=True, v=True)
 
-    def accompany(self, image: str, environment: Mapping[str, str]) -> Container:
+    def accompany(
+        self, image: str, environment: Mapping[str, str], command: Sequence[str] | None = None
+    ) -> Container:
         """Start another image in the same network, where its name is its address. The caller removes it."""
         name = f"bedplate-{self.run_id}-{time.monotonic_ns():x}"
         container = self.client.containers.create(
-            image, name=name, environment=dict(environment), network=self._network.name, labels=self._labels
+            image,
+            list(command) if command is not None else None,
+            name=name,
+            environment=dict(environment),
+            network=self._network.name,
+            labels=self._labels,
         )
         try:
             container.start()
@@ -220,6 +228,15 @@ class Platform:
             container.remove(force=True, v=True)
             raise
         return container
+
+    @contextmanager
+    def cut_off(self, container: Container) -> Iterator[None]:
+        """Take a container out of the network, as when a cable is pulled, for the time of a with block."""
+        self._network.disconnect(container)
+        try:
+            yield
+        finally:
+            self._network.connect(container)
 
     def _instance(self, container: Container, returned: float) -> Instance:
         attributes: dict[str, Any] = container.attrs

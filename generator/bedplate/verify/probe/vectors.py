@@ -85,14 +85,17 @@ def _try_case(caller: Caller, case: Case) -> None:
 
 
 def _send(caller: Caller, sent: Mapping[str, Any]) -> Answer:
-    body: bytes | None = None
+    headers = list(sent.get("headers", {}).items())
+    return caller.request(sent["method"], sent["path"], headers, payload(sent))
+
+
+def payload(sent: Mapping[str, Any]) -> bytes | None:
+    """The body of a request of a vector."""
     if "body" in sent:
         repeated = sent.get("repeat", {"text": "", "times": 0})
-        body = (sent["body"] + repeated["text"] * repeated["times"] + sent.get("tail", "")).encode()
-    elif "body_base64" in sent:
-        body = base64.b64decode(sent["body_base64"])
-    headers = list(sent.get("headers", {}).items())
-    return caller.request(sent["method"], sent["path"], headers, body)
+        text: str = sent["body"] + repeated["text"] * repeated["times"] + sent.get("tail", "")
+        return text.encode()
+    return base64.b64decode(sent["body_base64"]) if "body_base64" in sent else None
 
 
 def check_answer(answer: Answer, expected: Mapping[str, Any]) -> None:

@@ -1,0 +1,147 @@
+"""A NATS server beside a worker that is probed, and as much of its protocol as that takes.
+
+https://docs.nats.io/reference/reference-protocols/nats-protocol
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+
+from docker.models.containers import Container
+
+from bedplate.verify.probe.platform import Platform
+from bedplate.verify.probe.trial import Unmet, expect, wait_until
+
+PORT: Final = 4222
+_READY_WITHIN: Final = 30.0
+_ANSWER_WITHIN: Final = 5.0
+_POLL: Final = 0.05
+_HELLO: Final = b'CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true}\r\n'
+
+
+class Nats:
+    """A server with JetStream in the network of the platform, for the time of its with block."""
+
+    def __init__(self, platform: Platform, image: str) -> None:
+        self._platform = platform
+        self._image = image
+        self._container: Container | None = None
+
+    def __enter__(self) -> Self:
+        command = ("--jetstream", "--store_dir", "/data")
+        self._container = self._platform.accompany(self._image, {}, command)
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self._container.remove(force=True, v=True)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.container.remove(force=True, v=True)
+
+    @property
+    def container(self) -> Container:
+        """The container that it runs in."""
+        if self._container is None:
+            raise RuntimeError("a broker is used before it was started")
+        return self._container
+
+    @property
+    def url(self) -> str:
+        """What the worker is given as NATS_URL."""
+        return f"nats://{self.container.name}:{PORT}"
+
+    def client(self) -> Client:
+        """A connection from this machine."""
+        self.container.reload()
+        networks = self.container.attrs["NetworkSettings"]["Networks"].values()
+        return Client(next(iter(networks))["IPAddress"])
+
+    def wait_until_ready(self) -> None:
+        """Wait until it answers; raises `Unmet` when it does not in time."""
+        wait_until("an answer of NATS", self._answers, _READY_WITHIN, _POLL)
+
+    def kill(self) -> None:
+        """End it as a machine that loses power would."""
+        self.container.kill(signal="SIGKILL")
+
+    def restart(self) -> None:
+        """Start it again on what it had written."""
+        self.container.start()
+        self.wait_until_ready()
+
+    def _answers(self) -> bool:
+        try:
+            with self.client() as client:
+                return "memory" in client.ask("$JS.API.INFO")
+        except (OSError, StopIteration, Unmet):
+            return False
+
+
+class Client:
+    """One connection. It notes what is published to the subjects that it listens to."""
+
+    def __init__(self, host: str) -> None:
+        self._socket = socket.create_connection((host, PORT), _ANSWER_WITHIN)
+        self._stream = self._socket.makefile("rb")
+        self._inbox = 0
+        self.heard: list[tuple[str, bytes]] = []
+        """Subjects and payloads, in the order in which they came."""
+        self._socket.sendall(_HELLO + b"SUB _INBOX.probe.* 1\r\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+        self._socket.close()
+
+    def listen(self, *subjects: str) -> None:
+        """Note what is published there from now on, whenever something is asked."""
+        lines = [f"SUB {subject} {number}\r\n" for number, subject in enumerate(subjects, 2)]
+        self._socket.sendall("".join(lines).encode())
+
+    def publish(self, subject: str, payload: bytes) -> None:
+        """Return once a stream holds it; raises `Unmet` when none takes it."""
+        answer = self._request(subject, payload)
+        expect("stream" in answer, f"expected that a stream holds it, got {answer}")
+
+    def ask(self, subject: str) -> Mapping[str, Any]:
+        """What JetStream's API answers."""
+        return self._request(subject, b"")
+
+    def _request(self, subject: str, payload: bytes) -> Mapping[str, Any]:
+        self._inbox += 1
+        inbox = f"_INBOX.probe.{self._inbox}"
+        self._socket.sendall(f"PUB {subject} {inbox} {len(payload)}\r\n".encode() + payload + b"\r\n")
+        while True:
+            name, text = self._receive()
+            if name == inbox:
+                expect(bool(text), f"expected an answer of {subject}, nobody is there")
+                return dict(json.loads(text))
+            self.heard.append((name, text))
+
+    def _receive(self) -> tuple[str, bytes]:
+        """The next message: its subject and payload. One without payload says that nobody listens."""
+        while True:
+            line = self._stream.readline()
+            if not line:
+                raise ConnectionError("NATS has closed the connection")
+            words = line.decode().split()
+            if words[0] == "PING":
+                self._socket.sendall(b"PONG\r\n")
+            elif words[0] in ("MSG", "HMSG"):
+                size = int(words[-1])
+                head = int(words[-2]) if words[0] == "HMSG" else 0
+                return words[1], self._stream.read(size + 2)[head:size]
+            elif words[0] == "-ERR":
+                raise Unmet(f"NATS says {line.decode().strip()}")
