@@ -18,6 +18,7 @@ from shell import ROOT, Cli
 DOMAINS = {
     "http-api": "go-service",
     "rpc-api": "go-service",
+    "event-worker": "go-service",
     "metrics-exporter": "go-service",
     "http-gateway": "rust-service",
     "tcp-proxy": "rust-service",
@@ -87,6 +88,7 @@ def test_the_schema_gives_the_default_of_each_domain(schema: dict[str, Any]) -> 
     assert names == {
         "http-api": "telemetry",
         "rpc-api": "telemetry",
+        "event-worker": "telemetry",
         "metrics-exporter": "device-exporter",
         "http-gateway": "gateway",
         "tcp-proxy": "relay",
@@ -116,6 +118,7 @@ OTHER_ANSWERS = {
     "licence": ("MIT",),
     "module_prefix": ("go.example.org/team",),
     "database": ("postgres", "sqlite"),
+    "broker": ("nats",),
     "auth": ("oidc",),
     "tracing": ("false", "true"),
     "tls": ("true",),
@@ -129,7 +132,7 @@ TEXTS = {"project_name", "description", "owner", "module_prefix"}
 LOCKS = {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum"} | {
     f"{place}Cargo.lock" for place in ("", "bench/", "fuzz/")
 }
-ONLY_GO = {"module_prefix", "database", "auth"}
+ONLY_GO = {"module_prefix", "database", "broker", "auth"}
 ONLY_RUST = {"tls", "http2", "rate_limit"}
 ONLY_FIRMWARE = {"board"}
 NOT_ASKED = {
@@ -152,7 +155,13 @@ IDLE = {
     # No board so far does without it.
     ("sensor-node", "board"): {"firmware/src/board/made_up_sensor.rs"},
 }
-NOT_ASKED_HERE = {"tcp-proxy": {"tls", "http2", "tracing"}, "metrics-exporter": {"database", "auth"}}
+NOT_ASKED_HERE = {
+    "http-api": {"broker"},
+    "rpc-api": {"broker"},
+    "event-worker": {"database", "auth", "tracing"},
+    "metrics-exporter": {"database", "broker", "auth"},
+    "tcp-proxy": {"tls", "http2", "tracing"},
+}
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -190,7 +199,7 @@ def emit(cli: Cli, domain: str, answers: dict[str, str]) -> dict[str, bytes]:
 
 def test_explains_a_question(cli: Cli) -> None:
     text = cli.bedplate("explain", "module_prefix").stdout
-    assert "Asked for:  http-api, rpc-api, metrics-exporter\n" in text
+    assert "Asked for:  http-api, rpc-api, event-worker, metrics-exporter\n" in text
     assert "example.com (http-api)" in text
 
 

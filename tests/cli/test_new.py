@@ -11,7 +11,15 @@ import pytest
 import yaml
 from shell import ROOT, Cli
 
-DOMAINS = ("http-api", "rpc-api", "metrics-exporter", "http-gateway", "tcp-proxy", "sensor-node")
+DOMAINS = (
+    "http-api",
+    "rpc-api",
+    "event-worker",
+    "metrics-exporter",
+    "http-gateway",
+    "tcp-proxy",
+    "sensor-node",
+)
 
 
 def contents(directory: Path) -> dict[str, tuple[bytes, int]]:

@@ -13,8 +13,8 @@ LONGEST = 40
 ANSWERS = {
     "an unknown domain, with the nearest match": (
         ["--domain", "http-apy"],
-        "--domain http-apy: not one of http-api, rpc-api, metrics-exporter, http-gateway, tcp-proxy, "
-        "sensor-node; did you mean http-api?",
+        "--domain http-apy: not one of http-api, rpc-api, event-worker, metrics-exporter, http-gateway, "
+        "tcp-proxy, sensor-node; did you mean http-api?",
     ),
     "an unknown key, with the nearest match": (
         ["--domain", "http-api", "--set", "license=MIT"],
@@ -23,7 +23,7 @@ ANSWERS = {
     "a key that this domain does not ask": (
         ["--domain", "http-gateway", "--set", "module_prefix=example.com"],
         "--set module_prefix=example.com: not asked with these answers (only for domain http-api, "
-        "rpc-api, metrics-exporter)",
+        "rpc-api, event-worker, metrics-exporter)",
     ),
     "a computed key": (
         ["--domain", "http-api", "--set", "template=rust-service"],
@@ -79,7 +79,7 @@ ANSWERS = {
     "a missing domain, even with --defaults": (
         [],
         "domain: not answered, and no terminal to ask on; add --domain with one of http-api, rpc-api, "
-        "metrics-exporter, http-gateway, tcp-proxy, sensor-node",
+        "event-worker, metrics-exporter, http-gateway, tcp-proxy, sensor-node",
     ),
 }
 

@@ -12,6 +12,7 @@ from shell import ROOT
 HALVES = {
     "http-api": ["http.json"],
     "rpc-api": ["http.json"],
+    "event-worker": ["http.json"],
     "metrics-exporter": [],
     "http-gateway": [],
     "tcp-proxy": [],

@@ -12,7 +12,15 @@ import pytest
 from bedplate.catalogue import Catalogue
 from shell import ROOT, Cli
 
-DOMAINS = ("http-api", "rpc-api", "metrics-exporter", "http-gateway", "tcp-proxy", "sensor-node")
+DOMAINS = (
+    "http-api",
+    "rpc-api",
+    "event-worker",
+    "metrics-exporter",
+    "http-gateway",
+    "tcp-proxy",
+    "sensor-node",
+)
 BOARDS = Catalogue.load(ROOT).boards
 # Answers that, with the defaults, bring in every file of the templates.
 ANSWERS = [
@@ -23,11 +31,12 @@ ANSWERS = [
         "http-gateway",
         ("deploy=systemd", "ci=gitlab", "rate_limit=true", "tls=true", "http2=true", "tracing=true"),
     ),
+    ("event-worker", ("broker=nats",)),
     ("tcp-proxy", ("rate_limit=true",)),
     *(("sensor-node", (f"board={board}",)) for board in BOARDS),
     ("sensor-node", ("ci=gitlab",)),
 ]
-GO = ("http-api", "rpc-api", "metrics-exporter")
+GO = ("http-api", "rpc-api", "event-worker", "metrics-exporter")
 SHARED = {".copier-answers.yml", ".editorconfig", ".gitattributes", "LICENSE", "SECURITY.md", "README.md"}
 # Names at the bounds of what is accepted: shortest, longest, digits, hyphens.
 NAMES = ("a1", "a" * 40, "x9-y8-z7", "a-b-c-d-e-f-g-h")

@@ -21,7 +21,15 @@ def catalogue() -> Catalogue:
 
 def test_holds_every_domain_in_order(catalogue: Catalogue) -> None:
     written = data("domains.yml", "domains")
-    names = ["http-api", "rpc-api", "metrics-exporter", "http-gateway", "tcp-proxy", "sensor-node"]
+    names = [
+        "http-api",
+        "rpc-api",
+        "event-worker",
+        "metrics-exporter",
+        "http-gateway",
+        "tcp-proxy",
+        "sensor-node",
+    ]
     assert list(catalogue.domains) == list(written) == names
     for name, entry in written.items():
         assert catalogue.domains[name].template == entry["template"]

@@ -13,7 +13,15 @@ import yaml
 from bedplate.questionnaire import Questionnaire
 from shell import ROOT
 
-DOMAINS = ("http-api", "rpc-api", "metrics-exporter", "http-gateway", "tcp-proxy", "sensor-node")
+DOMAINS = (
+    "http-api",
+    "rpc-api",
+    "event-worker",
+    "metrics-exporter",
+    "http-gateway",
+    "tcp-proxy",
+    "sensor-node",
+)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,15 @@ from bedplate.questionnaire import Questionnaire, nearest, truth
 from copier import run_copy
 from shell import ROOT
 
-DOMAINS = ("http-api", "rpc-api", "metrics-exporter", "http-gateway", "tcp-proxy", "sensor-node")
+DOMAINS = (
+    "http-api",
+    "rpc-api",
+    "event-worker",
+    "metrics-exporter",
+    "http-gateway",
+    "tcp-proxy",
+    "sensor-node",
+)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +127,8 @@ def test_a_missing_answer_keeps_what_hangs_on_it_open(bedplate: Questionnaire) -
     evaluation = bedplate.evaluate({})
     assert evaluation.missing == ("domain",)
     asked = [
-        set(bedplate.evaluate({"domain": name}).asked) for name in ("sensor-node", "http-api", "http-gateway")
+        set(bedplate.evaluate({"domain": name}).asked)
+        for name in ("sensor-node", "http-api", "event-worker", "http-gateway")
     ]
     of_some = set.union(*asked) - set.intersection(*asked)
     assert {"module_prefix", "rate_limit"} < of_some

@@ -31,7 +31,15 @@ def test_threads_keep_their_working_directory(
     tmp_path: Path, template_repository: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    domains = ("http-api", "rpc-api", "metrics-exporter", "http-gateway", "tcp-proxy", "sensor-node")
+    domains = (
+        "http-api",
+        "rpc-api",
+        "event-worker",
+        "metrics-exporter",
+        "http-gateway",
+        "tcp-proxy",
+        "sensor-node",
+    )
     with ThreadPoolExecutor() as pool:
         source = template_repository.directory
         list(pool.map(lambda domain: render({"domain": domain}, Path(domain), source=source), domains))

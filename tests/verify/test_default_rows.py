@@ -24,6 +24,9 @@ BUDGETS = [
     ("rpc-api", "image size", 26, "MB"),
     ("rpc-api", "start to ready", 50, "ms"),
     ("rpc-api", "drain failures", 0, "requests"),
+    ("event-worker", "image size", 18, "MB"),
+    ("event-worker", "start to ready", 50, "ms"),
+    ("event-worker", "drain failures", 0, "messages"),
     ("metrics-exporter", "image size", 26, "MB"),
     ("metrics-exporter", "start to ready", 50, "ms"),
     ("metrics-exporter", "drain failures", 0, "requests"),
@@ -73,7 +76,15 @@ def evidence(tmp_path_factory: pytest.TempPathFactory, user_environment: dict[st
     return Evidence(finished.returncode, finished.stdout, report, content, user.directories())
 
 
-DOMAINS = ["http-api", "rpc-api", "metrics-exporter", "http-gateway", "tcp-proxy", "sensor-node"]
+DOMAINS = [
+    "http-api",
+    "rpc-api",
+    "event-worker",
+    "metrics-exporter",
+    "http-gateway",
+    "tcp-proxy",
+    "sensor-node",
+]
 
 
 def failures(row: dict[str, Any]) -> list[str]:

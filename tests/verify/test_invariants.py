@@ -19,6 +19,7 @@ from shell import ROOT
 DOMAINS = {
     "http-api": "go-service",
     "rpc-api": "go-service",
+    "event-worker": "go-service",
     "metrics-exporter": "go-service",
     "http-gateway": "rust-service",
     "tcp-proxy": "rust-service",

@@ -274,7 +274,7 @@ def test_a_changed_line_of_a_template_is_verified_again(checkout: User, tmp_path
     arguments = ("http-api", "--level", "static", "--reuse")
     verified(checkout, tmp_path / "1", *arguments)
     assert verified(checkout, tmp_path / "2", *arguments)["static"] is not None
-    readme = checkout.cli.directory / "templates/go-service/{% if takes_readings %}README.md{% endif %}.jinja"
+    readme = checkout.cli.directory / "templates/go-service/{% if serves_clients %}README.md{% endif %}.jinja"
     readme.write_text(f"{readme.read_text()}\nOne line more.\n")
     assert verified(checkout, tmp_path / "3", *arguments)["static"] is None
 

@@ -1,0 +1,204 @@
+// Package storetest is what every aggregate.Store must pass.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/event-worker/internal/aggregate"
+	"example.com/event-worker/internal/reading"
+)
+
+var noon = time.Date(2026, 11, 18, 12, 0, 0, 0, time.UTC)
+
+// Run tests empty stores that open makes.
+func Run(t *testing.T, open func(*testing.T) aggregate.Store) {
+	for name, test := range map[string]func(*testing.T, aggregate.Store){
+		"windows count":                         windowsCount,
+		"a reading counts once":                 countsOnce,
+		"windows tumble":                        windowsTumble,
+		"late readings change nothing":          lateChangesNothing,
+		"a part is not late by itself":          partIsNotLate,
+		"devices are apart":                     devicesAreApart,
+		"idle devices end":                      idleEnds,
+		"relayed once":                          relayedOnce,
+		"what is not published waits":           notPublishedWaits,
+		"queries restrict":                      queriesRestrict,
+		"writers at the same time lose nothing": concurrentWriters,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+func at(device string, sequence int64, after time.Duration, value float64) reading.Reading {
+	return reading.Reading{
+		Device: device, Epoch: 1, Sequence: sequence, MeasuredAt: reading.Time{Time: noon.Add(after)}, Value: value,
+	}
+}
+
+func apply(t *testing.T, store aggregate.Store, want aggregate.Outcome, parts ...[]reading.Reading) {
+	t.Helper()
+	if got, err := store.Apply(t.Context(), parts); got != want || err != nil {
+		t.Errorf("came to %+v, %v, want %+v", got, err, want)
+	}
+}
+
+func list(t *testing.T, store aggregate.Store, q aggregate.Query) []aggregate.Window {
+	t.Helper()
+	if q.Limit == 0 {
+		q.Limit = aggregate.MaxPage
+	}
+	windows, err := store.Windows(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return windows
+}
+
+func wantWindows(t *testing.T, got []aggregate.Window, want ...aggregate.Window) {
+	t.Helper()
+	for i := range got {
+		got[i].Start.Time = got[i].Start.UTC()
+	}
+	if len(got) != len(want) || len(want) > 0 && !reflect.DeepEqual(got, want) {
+		t.Errorf("windows are %+v, want %+v", got, want)
+	}
+}
+
+func window(device string, minute int, count int64, low, high, mean, last float64, closed bool) aggregate.Window {
+	start := reading.Time{Time: noon.Add(time.Duration(minute) * time.Minute)}
+	return aggregate.Window{
+		Device: device, Start: start, Count: count, Min: low, Max: high, Mean: mean, Last: last, Closed: closed,
+	}
+}
+
+func windowsCount(t *testing.T, store aggregate.Store) {
+	apply(t, store, aggregate.Outcome{Added: 3}, []reading.Reading{
+		at("a", 3, 59999*time.Millisecond, 2), at("a", 1, 0, 6), at("a", 2, time.Second, -2),
+	})
+	wantWindows(t, list(t, store, aggregate.Query{}), window("a", 0, 3, -2, 6, 2, 2, false))
+	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 4, 2*time.Second, 10)})
+	wantWindows(t, list(t, store, aggregate.Query{}), window("a", 0, 4, -2, 10, 4, 2, false))
+}
+
+func countsOnce(t *testing.T, store aggregate.Store) {
+	batch := []reading.Reading{at("a", 1, 0, 1), at("a", 2, 0, 1), at("a", 1, 0, 1)}
+	apply(t, store, aggregate.Outcome{Added: 2, Duplicates: 1}, batch)
+	apply(t, store, aggregate.Outcome{Duplicates: 3}, batch)
+	apply(t, store, aggregate.Outcome{Added: 1, Duplicates: 5},
+		[]reading.Reading{at("a", 1, time.Minute, 5), at("a", 3, 0, 1)}, batch, batch[:1])
+	wantWindows(t, list(t, store, aggregate.Query{}), window("a", 0, 3, 1, 1, 1, 1, false))
+}
+
+func windowsTumble(t *testing.T, store aggregate.Store) {
+	apply(t, store, aggregate.Outcome{Added: 2}, []reading.Reading{at("a", 1, time.Minute-time.Millisecond, 1), at("a", 2, time.Minute, 2)})
+	wantWindows(t, list(t, store, aggregate.Query{}), window("a", 0, 1, 1, 1, 1, 1, false), window("a", 1, 1, 2, 2, 2, 2, false))
+	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 3, 11*time.Minute-time.Millisecond, 3)})
+	wantWindows(t, list(t, store, aggregate.Query{To: reading.Time{Time: noon.Add(time.Minute)}}), window("a", 0, 1, 1, 1, 1, 1, false))
+	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 4, 11*time.Minute, 3)})
+	wantWindows(t, list(t, store, aggregate.Query{To: reading.Time{Time: noon.Add(2 * time.Minute)}}),
+		window("a", 0, 1, 1, 1, 1, 1, true), window("a", 1, 1, 2, 2, 2, 2, false))
+}
+
+func lateChangesNothing(t *testing.T, store aggregate.Store) {
+	apply(t, store, aggregate.Outcome{Added: 2}, []reading.Reading{at("a", 1, 0, 1)}, []reading.Reading{at("a", 2, 11*time.Minute, 1)})
+	apply(t, store, aggregate.Outcome{Late: 2}, []reading.Reading{at("a", 3, time.Second, 9), at("a", 1, 0, 1)})
+	apply(t, store, aggregate.Outcome{Late: 1}, []reading.Reading{at("a", 4, -time.Hour, 9)})
+	wantWindows(t, list(t, store, aggregate.Query{To: reading.Time{Time: noon.Add(time.Minute)}}), window("a", 0, 1, 1, 1, 1, 1, true))
+}
+
+// A device that was offline sends hours at once.
+func partIsNotLate(t *testing.T, store aggregate.Store) {
+	apply(t, store, aggregate.Outcome{Added: 3}, []reading.Reading{at("a", 3, 2*time.Hour, 3), at("a", 2, time.Hour, 2), at("a", 1, 0, 1)})
+	wantWindows(t, list(t, store, aggregate.Query{}),
+		window("a", 0, 1, 1, 1, 1, 1, true), window("a", 60, 1, 2, 2, 2, 2, true), window("a", 120, 1, 3, 3, 3, 3, false))
+}
+
+func devicesAreApart(t *testing.T, store aggregate.Store) {
+	apply(t, store, aggregate.Outcome{Added: 3}, []reading.Reading{at("b", 1, 0, 1)},
+		[]reading.Reading{at("a-1", 1, time.Hour, 2)}, []reading.Reading{at("b", 2, time.Second, 3)})
+	wantWindows(t, list(t, store, aggregate.Query{}), window("a-1", 60, 1, 2, 2, 2, 2, false), window("b", 0, 2, 1, 3, 2, 3, false))
+}
+
+func idleEnds(t *testing.T, store aggregate.Store) {
+	apply(t, store, aggregate.Outcome{Added: 2}, []reading.Reading{at("a", 1, 0, 1), at("a", 2, time.Minute, 1)})
+	if err := store.CloseIdle(t.Context(), time.Now().Add(-time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	wantWindows(t, list(t, store, aggregate.Query{}), window("a", 0, 1, 1, 1, 1, 1, false), window("a", 1, 1, 1, 1, 1, 1, false))
+	if err := store.CloseIdle(t.Context(), time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	wantWindows(t, list(t, store, aggregate.Query{}), window("a", 0, 1, 1, 1, 1, 1, true), window("a", 1, 1, 1, 1, 1, 1, true))
+	apply(t, store, aggregate.Outcome{Late: 1, Added: 1}, []reading.Reading{at("a", 3, time.Second, 1), at("a", 4, 2*time.Minute, 1)})
+}
+
+// drained relays until nothing waits.
+func drained(t *testing.T, store aggregate.Store, limit int) (windows []aggregate.Window) {
+	t.Helper()
+	for {
+		n, err := store.Relay(t.Context(), limit, func(_ context.Context, batch []aggregate.Window) error {
+			windows = append(windows, batch...)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			return windows
+		}
+	}
+}
+
+func relayedOnce(t *testing.T, store aggregate.Store) {
+	apply(t, store, aggregate.Outcome{Added: 2}, []reading.Reading{at("a", 1, 0, 1), at("a", 2, time.Minute, 2)})
+	wantWindows(t, drained(t, store, 1))
+	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 3, time.Hour, 3)})
+	wantWindows(t, drained(t, store, 1), window("a", 0, 1, 1, 1, 1, 1, true), window("a", 1, 1, 2, 2, 2, 2, true))
+	wantWindows(t, drained(t, store, 1))
+}
+
+func notPublishedWaits(t *testing.T, store aggregate.Store) {
+	apply(t, store, aggregate.Outcome{Added: 2}, []reading.Reading{at("a", 1, 0, 1)}, []reading.Reading{at("a", 2, time.Hour, 2)})
+	broken := errors.New("the broker is gone")
+	if n, err := store.Relay(t.Context(), 10, func(context.Context, []aggregate.Window) error { return broken }); n != 0 || !errors.Is(err, broken) {
+		t.Errorf("relayed %d, %v", n, err)
+	}
+	wantWindows(t, drained(t, store, 10), window("a", 0, 1, 1, 1, 1, 1, true))
+}
+
+func queriesRestrict(t *testing.T, store aggregate.Store) {
+	apply(t, store, aggregate.Outcome{Added: 4}, []reading.Reading{
+		at("a", 1, 0, 1), at("a", 2, time.Minute, 2), at("a", 3, 2*time.Minute, 3), at("b", 1, 0, 4),
+	})
+	minute := func(n int) reading.Time { return reading.Time{Time: noon.Add(time.Duration(n) * time.Minute)} }
+	wantWindows(t, list(t, store, aggregate.Query{Device: "b"}), window("b", 0, 1, 4, 4, 4, 4, false))
+	wantWindows(t, list(t, store, aggregate.Query{From: minute(1), To: minute(2)}), window("a", 1, 1, 2, 2, 2, 2, false))
+	wantWindows(t, list(t, store, aggregate.Query{Device: "a", From: minute(1), Limit: 1}), window("a", 1, 1, 2, 2, 2, 2, false))
+	wantWindows(t, list(t, store, aggregate.Query{Device: "nobody"}))
+}
+
+func concurrentWriters(t *testing.T, store aggregate.Store) {
+	var writers sync.WaitGroup
+	for writer := range int64(4) {
+		writers.Go(func() {
+			for i := range int64(50) {
+				// Each pair of writers sends the same, in opposite orders.
+				part := []reading.Reading{at("a", i+50*(writer/2), 0, 1), at("b", i+50*(writer/2), 0, 1)}
+				if writer%2 == 1 {
+					slices.Reverse(part)
+				}
+				if _, err := store.Apply(t.Context(), [][]reading.Reading{part}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	wantWindows(t, list(t, store, aggregate.Query{}), window("a", 0, 100, 1, 1, 1, 1, false), window("b", 0, 100, 1, 1, 1, 1, false))
+}
