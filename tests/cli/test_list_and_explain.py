@@ -144,6 +144,8 @@ NOT_ASKED = {
 IDLE = {
     # Clients of gRPC cost as much room in an image as a collector: its budget is the same with both.
     ("rpc-api", "tracing"): {"Makefile"},
+    # Only where there are traces does this test import a package of the project.
+    ("event-worker", "module_prefix"): {"internal/telemetry/telemetry_test.go"},
     # The image of a data plane has the same budget with every answer.
     ("http-gateway", "tracing"): {"Makefile"},
     # Only a gateway tells its name to others.
