@@ -16,7 +16,7 @@ COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:[39][0-7]|38;5;\d+)[;m]")
 def test_asks_the_domain_first_and_then_what_it_needs(cli: Cli) -> None:
     with asked(cli, "new", "demo") as terminal:
         terminal.expect("What are you building")
-        terminal.send(DOWN + DOWN + ENTER)
+        terminal.send(4 * DOWN + ENTER)
         questions = ("Name of the project", "One sentence", "Who holds", "Licence")
         own = ("speak TLS", "speak HTTP/2", "each client asks for", "Trace requests", "deployed with", "runs")
         for help_text in (*questions, *own):
@@ -63,7 +63,7 @@ def test_leaves_colours_out_when_asked_to(cli: Cli, no_color: str, coloured: boo
 def test_refuses_an_answer_that_turns_out_to_be_hidden(cli: Cli) -> None:
     with asked(cli, "new", "demo", "--set", "module_prefix=example.com") as terminal:
         terminal.expect("What are you building")
-        terminal.send(4 * DOWN + ENTER)
+        terminal.send(6 * DOWN + ENTER)
         questions = ("Name of the project", "One sentence", "Who holds", "Licence", "Which board", "runs")
         for help_text in questions:
             terminal.expect(help_text)
