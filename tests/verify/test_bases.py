@@ -177,8 +177,12 @@ def test_every_image_that_templates_name_has_a_recipe() -> None:
     [
         ("ci/bases/rust/rustup", ("set -eu", "set -e -u"), {"rust"}),
         ("ci/bases/distroless/nsswitch.conf", ("files dns", "dns files"), {"static", "cc"}),
-        ("ci/bases/debian/import.sh", ("bookworm", "trixie"), {"golang", "rust", "static", "cc", "postgres"}),
-        ("questions/versions.yml", ('sdk: "1.26.', 'sdk: "1.26.9'), {"golang"}),
+        (
+            "ci/bases/debian/import.sh",
+            ("bookworm", "trixie"),
+            {"golang", "rust", "static", "cc", "postgres", "nats"},
+        ),
+        ("questions/versions.yml", ('sdk: "1.26.', 'sdk: "1.26.9'), {"golang", "nats"}),
         ("questions/boards.yml", ("target: thumbv7m-none-eabi", "target: thumbv6m-none-eabi"), {"rust"}),
     ],
 )
@@ -203,7 +207,8 @@ def test_authorities_are_part_of_builders_and_of_no_final_image(
     monkeypatch.setenv("BEDPLATE_CA_BUNDLE", str(bundle))
     after = tags(ROOT)
     differing = {image for image in before if before[image] != after[image]}
-    assert differing == {"golang:1.26-bookworm", "rust:1.96-slim-bookworm"}
+    # NATS is fetched and compiled with them.
+    assert differing == {"golang:1.26-bookworm", "rust:1.96-slim-bookworm", "nats:2.15"}
 
 
 def test_other_apt_sources_are_another_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ def test_a_questionnaire_that_is_no_yaml_is_told_with_its_path(checkout: User) -
 
 
 def test_what_differs_each_time_and_what_breaks_an_invariant_are_red(checkout: User) -> None:
-    append(checkout.cli.directory / SERVICE / "AGENTS.md.jinja", "{{ range(99999) | random }}  \n")
+    append(checkout.cli.directory / SERVICE / "SECURITY.md.jinja", "{{ range(99999) | random }}  \n")
     finished = checkout.verify("http-api", "--level", "render")
     assert finished.returncode == 1, finished.stderr
     told = finished.stdout
