@@ -19,8 +19,11 @@ const (
 	maxBodyBytes = 1 << 20
 )
 
-// ErrFull says that the broker in memory can't take another message.
-var ErrFull = errors.New("the broker is full")
+// Why the broker in memory can't take another message.
+var (
+	ErrFull   = errors.New("the broker is full")
+	ErrClosed = errors.New("the broker takes no more messages")
+)
 
 // Memory is a Broker that ends with the process. It is fed by HTTP.
 type Memory struct {
@@ -30,6 +33,7 @@ type Memory struct {
 	bytes   int           // of these
 	arrived chan struct{} // holds one when there may be something in the queue
 	others  map[string][]json.RawMessage
+	closed  bool // nobody will fetch what comes now
 }
 
 type memoryMessage struct {
@@ -57,14 +61,26 @@ func (b *Memory) Fetch(ctx context.Context, limit int) ([]Message, error) {
 		select {
 		case <-b.arrived:
 		case <-ctx.Done():
-			return b.take(limit), nil
+			return b.takeLast(limit), nil
 		}
 	}
 }
 
-func (b *Memory) take(limit int) (messages []Message) {
+// takeLast is for whoever goes when there is nothing: what came after that would be lost.
+func (b *Memory) takeLast(limit int) []Message {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.closed = len(b.queue) == 0
+	return b.dequeue(limit)
+}
+
+func (b *Memory) take(limit int) []Message {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.dequeue(limit)
+}
+
+func (b *Memory) dequeue(limit int) (messages []Message) {
 	n := min(limit, len(b.queue))
 	for _, message := range b.queue[:n] {
 		messages = append(messages, message)
@@ -80,6 +96,9 @@ func (b *Memory) Publish(_ context.Context, subject, _ string, body []byte) erro
 	if subject != Readings {
 		b.keep(subject, body)
 		return nil
+	}
+	if b.closed {
+		return ErrClosed
 	}
 	if b.held == Capacity || b.bytes+len(body) > capacityBytes {
 		return ErrFull

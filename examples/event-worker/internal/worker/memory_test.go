@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -45,6 +46,27 @@ func TestMemoryIsFedAndShownByHTTP(t *testing.T) {
 	}
 	if got := ask("GET", "/v1/messages/nothing", ""); strings.TrimSpace(got) != `200 {"messages":[]}` {
 		t.Errorf("nothing is shown as %s", got)
+	}
+}
+
+func TestMemoryTakesNoMessageThatNobodyWillFetch(t *testing.T) {
+	broker := worker.NewMemory()
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for _, fetched := range []int{1, 0} {
+		if fetched == 1 {
+			if err := broker.Publish(ctx, worker.Readings, "", []byte("a")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if messages, err := broker.Fetch(ctx, 10); err != nil || len(messages) != fetched {
+			t.Errorf("got %d messages, %v, want %d", len(messages), err, fetched)
+		}
+	}
+	w := httptest.NewRecorder()
+	broker.Post(w, httptest.NewRequest(http.MethodPost, "/v1/messages", strings.NewReader("a")))
+	if w.Code != http.StatusServiceUnavailable {
+		t.Errorf("a message that comes after the last fetch is answered %d", w.Code)
 	}
 }
 
