@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from bedplate.verify.probe.platform import Instance, Platform
-from bedplate.verify.probe.trial import Trials, expect, expect_same
+from bedplate.verify.probe.trial import Trials, Unmet, expect, expect_same, wait_until
 from bedplate.verify.probe.wire import request
 
 STARTS: Final = 5
 CONFIGURATION: Final = 78
 """EX_CONFIG of sysexits.h."""
+_LOG_WITHIN: Final = 5.0
 _LOG_MEMBERS: Final = frozenset({"level"})
 
 
@@ -52,6 +54,8 @@ def try_bad_configuration(trials: Trials, platform: Platform, problems: Sequence
         platform.start(**start) as instance,
     ):
         code = instance.exit_code(10)
+        with suppress(Unmet):  # A busy engine has the last lines of a process a while after its end.
+            wait_until("a log", lambda: bool(instance.log()), _LOG_WITHIN, 0.1)
         log = "\n".join(instance.log())
         expect(code == CONFIGURATION, f"expected exit code {CONFIGURATION}, got {code}; log:\n{log}")
         unsaid = [problem for problem in problems if problem not in log]
