@@ -2,51 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from types import TracebackType
-from typing import Final, Self, cast
+from collections.abc import Mapping
+from typing import ClassVar, Final, cast
 
-from docker.models.containers import Container
-
-from bedplate.verify.probe.platform import Platform
-from bedplate.verify.probe.trial import Unmet, expect
+from bedplate.verify.probe.companion import Companion
+from bedplate.verify.probe.trial import Unmet
 
 NAME: Final = "telemetry"
 """Its user, password and database."""
 PORT: Final = 5432
-READY_WITHIN: Final = 60.0
-_POLL: Final = 0.1
 
 
-class Database:
-    """A server in the network of the platform, for the time of its with block."""
+class Database(Companion):
+    """A PostgreSQL in the network of the platform, for the time of its with block."""
 
-    def __init__(self, platform: Platform, image: str) -> None:
-        self._platform = platform
-        self._image = image
-        self._container: Container | None = None
-
-    def __enter__(self) -> Self:
-        settings = {f"POSTGRES_{name}": NAME for name in ("USER", "PASSWORD", "DB")}
-        self._container = self._platform.accompany(self._image, settings)
-        try:
-            self.wait_until_ready()
-        except BaseException:
-            self._container.remove(force=True, v=True)
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.container.remove(force=True, v=True)
-
-    @property
-    def container(self) -> Container:
-        """The container that it runs in."""
-        if self._container is None:
-            raise RuntimeError("a database is used before it was started")
-        return self._container
+    name = "the database"
+    ready_within = 60.0
+    environment: ClassVar[Mapping[str, str]] = {
+        f"POSTGRES_{part}": NAME for part in ("USER", "PASSWORD", "DB")
+    }
 
     @property
     def url(self) -> str:
@@ -57,21 +31,9 @@ class Database:
         """The same with another password or database."""
         return f"postgres://{NAME}:{password}@{self.container.name}:{PORT}/{database}"
 
-    def wait_until_ready(self) -> None:
-        """Wait until it answers over TCP; raises `Unmet` when it does not in time."""
-        deadline = time.monotonic() + READY_WITHIN
-        while self._run("pg_isready", "--quiet", "--host=127.0.0.1", f"--username={NAME}")[0] != 0:
-            expect(time.monotonic() < deadline, f"no database within {READY_WITHIN:.0f} s")
-            time.sleep(_POLL)
-
-    def kill(self) -> None:
-        """End its processes as a machine that loses power would."""
-        self.container.kill(signal="SIGKILL")
-
-    def restart(self) -> None:
-        """Start it again on what it had written."""
-        self.container.start()
-        self.wait_until_ready()
+    def answers(self) -> bool:
+        """Whether it does over TCP."""
+        return self._run("pg_isready", "--quiet", "--host=127.0.0.1", f"--username={NAME}")[0] == 0
 
     def empty(self) -> None:
         """Remove all that is stored."""

@@ -11,47 +11,20 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
-from docker.models.containers import Container
-
-from bedplate.verify.probe.platform import Platform
-from bedplate.verify.probe.trial import Unmet, expect, wait_until
+from bedplate.verify.probe.companion import Companion
+from bedplate.verify.probe.trial import Unmet, expect
 
 PORT: Final = 4222
-_READY_WITHIN: Final = 30.0
 _ANSWER_WITHIN: Final = 5.0
-_POLL: Final = 0.05
 _HELLO: Final = b'CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true}\r\n'
 
 
-class Nats:
+class Nats(Companion):
     """A server with JetStream in the network of the platform, for the time of its with block."""
 
-    def __init__(self, platform: Platform, image: str) -> None:
-        self._platform = platform
-        self._image = image
-        self._container: Container | None = None
-
-    def __enter__(self) -> Self:
-        command = ("--jetstream", "--store_dir", "/data")
-        self._container = self._platform.accompany(self._image, {}, command)
-        try:
-            self.wait_until_ready()
-        except BaseException:
-            self._container.remove(force=True, v=True)
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.container.remove(force=True, v=True)
-
-    @property
-    def container(self) -> Container:
-        """The container that it runs in."""
-        if self._container is None:
-            raise RuntimeError("a broker is used before it was started")
-        return self._container
+    name = "NATS"
+    ready_within = 30.0
+    command = ("--jetstream", "--store_dir", "/data")
 
     @property
     def url(self) -> str:
@@ -64,20 +37,8 @@ class Nats:
         networks = self.container.attrs["NetworkSettings"]["Networks"].values()
         return Client(next(iter(networks))["IPAddress"])
 
-    def wait_until_ready(self) -> None:
-        """Wait until it answers; raises `Unmet` when it does not in time."""
-        wait_until("an answer of NATS", self._answers, _READY_WITHIN, _POLL)
-
-    def kill(self) -> None:
-        """End it as a machine that loses power would."""
-        self.container.kill(signal="SIGKILL")
-
-    def restart(self) -> None:
-        """Start it again on what it had written."""
-        self.container.start()
-        self.wait_until_ready()
-
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether JetStream does."""
         try:
             with self.client() as client:
                 return "memory" in client.ask("$JS.API.INFO")
