@@ -22,10 +22,11 @@ from shutil import rmtree
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from bedplate.catalogue import Catalogue
+
 ROOT = Path(__file__).resolve().parents[1]
 START_UP_LIMIT = 0.30
 NEW_LIMIT = 1.25
-DOMAINS = ("http-api", "rpc-api", "metrics-exporter", "http-gateway", "tcp-proxy", "sensor-node")
 BEDPLATE = (sys.executable, "-m", "bedplate")
 BARE = (sys.executable, "-c", "pass")
 
@@ -67,7 +68,7 @@ def new(runs: int, directory: Path) -> list[Measurement]:
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(source)], check=True)
     project = directory / "project"
     found = []
-    for domain in DOMAINS:
+    for domain in Catalogue.load(ROOT).domains:
         copier = (sys.executable, "-m", "copier", "copy", "--quiet", "--defaults", "--vcs-ref", "HEAD")
         options = ("--source", str(source), "--ref", "HEAD", "--domain", domain, "--defaults")
         contenders = {
