@@ -34,11 +34,16 @@ _CONFLICTS = ("<<<<<<< ", ">>>>>>> ")
 def climbs(
     run: Run, ladder: Ladder, questionnaire: Questionnaire, row: Row, build: Sequence[Step]
 ) -> list[Step]:
-    """Level update of a row, step by step: for each rung the update, then what level build does."""
+    """Level update of a row, step by step: for each rung the update, then what level build does.
+
+    Projects that are alike after the update, whichever rung they began on, are built once.
+    """
     steps: list[Step] = []
+    alike: list[Climb] = []
     for rung, work in ladder.of(row.domain):
         climb = Climb.of(run, ladder, questionnaire, row, rung, work)
-        steps += [climb.update, *(partial(climb.built, step) for step in build)]
+        steps += [climb.update, *(partial(climb.built, step, tuple(alike)) for step in build)]
+        alike.append(climb)
     return steps or [_nothing_below]
 
 
@@ -93,8 +98,15 @@ class Climb:
         )
         return updated + self._named(found + hold(tree, FOR_ANY_PROJECT))
 
-    def built(self, step: Step, subject: Subject) -> Findings:
-        """One step of level build on the updated project. Its figures are those of a user's own project."""
+    def built(self, step: Step, before: Sequence[Climb], subject: Subject) -> Findings:
+        """One step of level build on the updated project, unless one that was built `before` is alike.
+
+        Its figures are those of a user's own project.
+        """
+        files = contents(self.project)
+        for climb in before:
+            if contents(climb.project) == files:
+                return Findings(notes=(f"{self.rung.title}: alike, file by file, to {climb.rung.title}",))
         updated = Subject(self.project, f"{subject.slug}-{self.rung.tag}", self.values)
         return self._named(step(updated))
 
