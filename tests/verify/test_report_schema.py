@@ -13,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from bedplate.verify.findings import Check, Status
 from bedplate.verify.levels import Level, LevelResult, Proof
 from bedplate.verify.report import SCHEMA, record
 from shell import ROOT
@@ -36,6 +37,11 @@ def passed() -> Content:
     return record(report(row("http-api", result(Level.RENDER, PASSED), reused(Level.STATIC)), *GREEN.rows))
 
 
+def unfinished() -> Content:
+    waits = Check("run", Status.SKIPPED, "no time left")
+    return record(report(row("http-api", result(Level.RENDER, PASSED), result(Level.RUN, waits))))
+
+
 def level(content: Content, name: str) -> Content:
     return next(level for level in content["rows"][0]["levels"] if level["level"] == name)
 
@@ -44,6 +50,8 @@ def test_reports_of_runs_that_passed_and_failed_keep_to_it() -> None:
     validate(passed())
     validate(failed())
     validate(record(report()))
+    assert unfinished()["rows"][0]["status"] == "skipped"
+    validate(unfinished())
 
 
 def test_the_report_of_a_real_run_keeps_to_it(user: User, tmp_path: Path) -> None:
@@ -62,6 +70,12 @@ UNTRUE: dict[str, tuple[Callable[[], Content], Change]] = {
     "a red run in which nothing failed": (passed, lambda c: c.update(status="failed")),
     "a green row with a red level": (failed, lambda c: c["rows"][0].update(status="passed")),
     "a red row in which nothing failed": (passed, lambda c: c["rows"][0].update(status="failed")),
+    "a green row with a level that was not tried": (
+        unfinished,
+        lambda c: c["rows"][0].update(status="passed"),
+    ),
+    "a skipped row in which all was tried": (passed, lambda c: c["rows"][0].update(status="skipped")),
+    "a skipped row with a red level": (failed, lambda c: c["rows"][0].update(status="skipped")),
     "a green level with a red check": (failed, lambda c: level(c, "build").update(status="passed")),
     "a green level on which nothing was tried": (failed, lambda c: level(c, "run").update(status="passed")),
     "a green level over its budget": (

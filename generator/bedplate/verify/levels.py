@@ -83,6 +83,13 @@ class RowResult:
         return self.failed is None
 
     @property
+    def status(self) -> Status:
+        """As that of its worst level: failed before skipped, and skipped before passed."""
+        if not self.passed:
+            return Status.FAILED
+        return Status.SKIPPED if self.skipped else Status.PASSED
+
+    @property
     def failed(self) -> Level | None:
         """The first level that failed, if any."""
         return next((result.level for result in self.levels if result.status is Status.FAILED), None)

@@ -111,7 +111,7 @@ def _row(row: RowResult, directory: Path | None) -> dict[str, Any]:
         "id": row.id,
         "domain": row.row.domain,
         "answers": row.row.data,
-        "status": "passed" if row.passed else "failed",
+        "status": str(row.status),
         "reproduce": row.reproduce,
         "emit": row.emit,
         "levels": [
