@@ -5,10 +5,12 @@ The user takes plain copier, resolves nothing, and has a project that is as good
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +151,10 @@ class Climb:
 
     def _unlike_new(self) -> Iterator[str]:
         """Files that no user touched, and that a new project with its answers has not, or has otherwise."""
-        new = self.directory / "new" / self.project.name
-        if problem := self._emitted(new, self.ladder.top, self._recorded()):
+        recorded = self._recorded()
+        digest = sha256(json.dumps(recorded, sort_keys=True).encode()).hexdigest()
+        new = self.directory.parent / f"new-{digest[:16]}" / self.project.name  # for all rungs with these
+        if not new.is_dir() and (problem := self._emitted(new, self.ladder.top, recorded)):
             yield problem
             return
         updated, fresh = contents(self.project), contents(new)
