@@ -1,55 +1,39 @@
-package server
+// Package strictjson reads JSON as literally as the contract is written.
+package strictjson
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// maxViolations bounds what a problem lists.
-const maxViolations = 100
+// MaxViolations bounds what Decode lists.
+const MaxViolations = 100
 
-// DecodeJSON reads the body of a request. It returns a bad_request for what can't be read as value
-// wants it, or a validation_failed with every broken rule.
-func DecodeJSON(r *http.Request, value func(*Decoder)) error {
-	mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	if !strings.EqualFold(strings.TrimSpace(mediaType), "application/json") {
-		return Fail(http.StatusUnsupportedMediaType, "unsupported_media_type", "The body must be application/json.")
-	}
-	data, err := io.ReadAll(r.Body)
-	var tooLarge *http.MaxBytesError
-	switch {
-	case err == nil:
-	case errors.As(err, &tooLarge), errors.Is(err, os.ErrDeadlineExceeded), r.Context().Err() != nil:
-		return err
-	default:
-		return Fail(http.StatusBadRequest, "bad_request", "The body could not be read to its end.")
-	}
+// Violation is a rule that a value breaks. Pointer is the JSON pointer to it, as the fragment of a URI (RFC 6901).
+type Violation struct {
+	Pointer, Detail string
+}
+
+// Decode calls value with a decoder at the beginning of a JSON text. The error is that the text can't be read as value
+// wants it; of one that can be read, it lists the rules that it breaks.
+func Decode(data []byte, value func(*Decoder)) ([]Violation, error) {
 	if !utf8.Valid(data) {
-		return Fail(http.StatusBadRequest, "bad_request", "The body is not UTF-8.")
+		return nil, errors.New("# is not UTF-8")
 	}
 	if !json.Valid(data) {
-		err := json.Unmarshal(data, new(json.RawMessage))
-		return Fail(http.StatusBadRequest, "bad_request", fmt.Sprintf("The body is not JSON: %v.", err))
+		return nil, fmt.Errorf("# is not JSON: %w", json.Unmarshal(data, new(json.RawMessage)))
 	}
 	d := &Decoder{data: data}
 	value(d)
-	switch {
-	case d.malformed != "":
-		return Fail(http.StatusBadRequest, "bad_request", d.malformed)
-	case len(d.violations) > 0:
-		return Fail(http.StatusUnprocessableEntity, "validation_failed", "The body breaks rules.", d.violations...)
-	default:
-		return nil
+	if d.malformed != nil {
+		return nil, d.malformed
 	}
+	return d.violations, nil
 }
 
 // Decoder walks through a valid JSON text and takes it literally: members go by their exact names,
@@ -59,14 +43,14 @@ type Decoder struct {
 	data       []byte
 	at         int // where in data the walk is
 	path       []byte
-	malformed  string
+	malformed  error
 	violations []Violation
 }
 
 // Violate notes a broken rule: of a member, or of the present value when no member is named. Only
 // the first for each place is kept.
 func (d *Decoder) Violate(member, detail string) {
-	if len(d.violations) == maxViolations {
+	if len(d.violations) == MaxViolations {
 		return
 	}
 	pointer := "#" + string(d.path)
@@ -180,7 +164,7 @@ func (d *Decoder) text() []byte {
 // closing bracket.
 func (d *Decoder) more(closing byte) bool {
 	d.skip(',')
-	return !d.skip(closing) && d.malformed == ""
+	return !d.skip(closing) && d.malformed == nil
 }
 
 // skip goes past a character if it is the next one.
@@ -197,7 +181,7 @@ func (d *Decoder) next() byte {
 	for d.at < len(d.data) && strings.IndexByte(" \t\r\n", d.data[d.at]) >= 0 {
 		d.at++
 	}
-	if d.malformed != "" || d.at == len(d.data) {
+	if d.malformed != nil || d.at == len(d.data) {
 		return 0
 	}
 	return d.data[d.at]
@@ -205,87 +189,7 @@ func (d *Decoder) next() byte {
 
 // fail keeps the first reason.
 func (d *Decoder) fail(reason string) {
-	if d.malformed == "" {
-		d.malformed = "#" + string(d.path) + " " + reason
+	if d.malformed == nil {
+		d.malformed = fmt.Errorf("#%s %s", d.path, reason)
 	}
-}
-
-// Query is what a request asks for after the question mark.
-type Query struct {
-	values     map[string]string
-	violations []Violation
-}
-
-// ReadQuery takes the query of a request as literally as DecodeJSON takes a body: a parameter that
-// is not among the names, is there twice or can't be decoded is a violation.
-func ReadQuery(r *http.Request, names ...string) *Query {
-	q := &Query{values: make(map[string]string)}
-	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
-		if pair == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(pair, "=")
-		if decoded, err := url.QueryUnescape(name); err == nil {
-			name = decoded
-		}
-		value, err := url.QueryUnescape(value)
-		_, repeated := q.values[name]
-		switch {
-		case !slices.Contains(names, name):
-			q.violate(name, "is unknown")
-		case repeated:
-			q.violate(name, "is there twice")
-		case err != nil:
-			q.violate(name, "is not encoded properly")
-		}
-		q.values[name] = value
-	}
-	return q
-}
-
-// Read hands a parameter that is there to parse. The rule tells the client what it must be.
-func (q *Query) Read(name, rule string, parse func(text string) bool) {
-	if text, given := q.values[name]; given && !parse(text) {
-		q.violate(name, rule)
-	}
-}
-
-// Get returns the value of a parameter as it is.
-func (q *Query) Get(name string) (text string, given bool) {
-	text, given = q.values[name]
-	return text, given
-}
-
-// Err is a validation_failed with all violations, or nil.
-func (q *Query) Err() error {
-	if len(q.violations) == 0 {
-		return nil
-	}
-	return Fail(http.StatusUnprocessableEntity, "validation_failed", "The query breaks rules.", q.violations...)
-}
-
-// violate keeps the first violation of each parameter.
-func (q *Query) violate(name, detail string) {
-	known := slices.ContainsFunc(q.violations, func(v Violation) bool { return v.Parameter == name })
-	if !known && len(q.violations) < maxViolations {
-		q.violations = append(q.violations, Violation{Parameter: name, Detail: detail})
-	}
-}
-
-// WriteJSON answers with a value.
-func WriteJSON(w http.ResponseWriter, status int, value any) error {
-	return writeJSON(w, status, "application/json", value)
-}
-
-func writeJSON(w http.ResponseWriter, status int, mediaType string, value any) error {
-	body, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("encode answer: %w", err)
-	}
-	header := w.Header()
-	header.Set("Content-Type", mediaType)
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, err = w.Write(body)
-	return err
 }
