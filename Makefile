@@ -10,7 +10,7 @@ TOOLS := .venv/tools-installed
 TESTS = $(BIN)/pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help new test check verify mutants bench bench-peers lock examples bases doctor clean
+.PHONY: help new test check verify mutants bench bench-peers lock examples docs bases doctor clean
 
 help: ## list the verbs
 	@sed -nE 's/^([a-z-]+):[^#]*## /  make \1\t/p' Makefile | expand -t 20
@@ -44,6 +44,9 @@ lock: $(PACKAGE) ## make the lock files that projects get: make lock ARGS=--chec
 examples: $(PACKAGE) ## write the projects of examples/ anew, after a change of a template
 	@$(BIN)/python ci/examples.py
 
+docs: $(TOOLS) ## build the site of docs/ into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
+
 bases: $(PACKAGE) ## make the stand-ins for base images and the image of linters, if they are not there
 	@ci/provision engine && $(BIN)/python ci/bases/build.py $(ARGS)
 
@@ -51,7 +54,7 @@ doctor: $(PACKAGE) ## say what is here, what each level needs and how to get it
 	@$(BIN)/bedplate doctor $(ARGS)
 
 clean: ## remove the virtual environment, caches and build results
-	rm -rf .venv .cache build dist report .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .cache build dist report site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # pip 23, which comes with Python 3.11, does not know dependency groups.
 $(PACKAGE): pyproject.toml

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
-import sys
 from pathlib import Path
 
 import pytest
-from shell import ROOT, Cli
+from guides import blocks, checkout, follow
+from shell import Cli
 
-GUIDE = (ROOT / "docs/how-to/add-a-board.md").read_text(encoding="utf-8")
+GUIDE = "how-to/add-a-board.md"
 BELOW_THE_LAST_BOARD = "\n# Words that only projects"
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
-
-
-(ENTRY,) = blocks("yaml")
-COPYING, PROVING = blocks("sh")
+(ENTRY,) = blocks(GUIDE, "yaml")
+COPYING, PROVING = blocks(GUIDE, "sh")
 MAKING, VERIFYING = PROVING.splitlines()
-
-
-def follow(reader: Cli, script: str) -> None:
-    """Run commands as they would be pasted into a terminal."""
-    finished = reader.run("sh", "-euxc", script)
-    assert finished.returncode == 0, f"{finished.stdout[-4000:]}\n{finished.stderr[-4000:]}"
 
 
 @pytest.fixture(scope="module")
@@ -34,17 +21,10 @@ def reader(
     tmp_path_factory: pytest.TempPathFactory, template_tree: Path, user_environment: dict[str, str]
 ) -> Cli:
     """Someone who has done what the guide says, up to a project in `../meter`."""
-    checkout = tmp_path_factory.mktemp("guide") / "bedplate"
-    shutil.copytree(template_tree, checkout)
-    shutil.copy2(ROOT / "Makefile", checkout)
-    for part in ("ci", "generator"):
-        shutil.copytree(ROOT / part, checkout / part)
-    boards = checkout / "questions/boards.yml"
+    reader = checkout(tmp_path_factory.mktemp("guide"), template_tree, user_environment)
+    boards = reader.directory / "questions/boards.yml"
     above, below = boards.read_text(encoding="utf-8").split(BELOW_THE_LAST_BOARD)
     boards.write_text(above + ENTRY + BELOW_THE_LAST_BOARD + below, encoding="utf-8", newline="\n")
-    # The virtual environment of these tests stands in for the one that make would make.
-    made = {"MAKEFLAGS": f"BIN={Path(sys.executable).parent} PACKAGE="}
-    reader = Cli(checkout, user_environment | made | {"PYTHONPATH": str(checkout / "generator")}, within=1800)
     follow(reader, COPYING)
     follow(reader, MAKING)
     return reader

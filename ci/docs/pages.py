@@ -1,0 +1,231 @@
+"""Pages of the reference that say what the data says, made while the site is built. A hook of MkDocs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bedplate import errors
+from bedplate.catalogue import Catalogue
+from bedplate.cli import app
+from bedplate.effects import Option, Reach
+from bedplate.questionnaire import Question, Questionnaire, read_config, written
+from typer.main import get_command
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SCHEMAS: Final = ROOT / "generator/bedplate/verify"
+REPORT: Final = SCHEMAS / "report.schema.json"
+OUTSIDE: Final = "../generator/bedplate/verify/"
+"""How pages name the schemas, which are published in `schemas/`."""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that nobody writes, and the schemas."""
+    from mkdocs.structure.files import File
+
+    questionnaire, catalogue = Questionnaire.load(ROOT), Catalogue.load(ROOT)
+    pages = {
+        "command-line": command_line(),
+        "exit-codes": exit_codes(),
+        "domains": domains(questionnaire, catalogue),
+        "questions": questions(questionnaire, catalogue),
+        "boards": boards(catalogue),
+        "versions": versions(catalogue),
+        "report-schema": report_schema(json.loads(REPORT.read_text(encoding="utf-8"))),
+    }
+    for name, lines in pages.items():
+        files.append(File.generated(config, f"reference/{name}.md", content="\n".join(lines) + "\n"))
+    files.append(File.generated(config, f"schemas/{REPORT.name}", abs_src_path=str(REPORT)))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Have links to a schema lead to where it is published."""
+    return markdown.replace(f"]({OUTSIDE}", "](schemas/")
+
+
+def command_line() -> Iterable[str]:
+    """Each command with its arguments and options, as `--help` has them."""
+    yield "# Command line\n"
+    yield f"{app.info.epilog} [Exit codes](exit-codes.md) says more.\n"
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        yield f"## bedplate {name}\n\n{command.help}\n"
+        yield from _head("option", "what it is")
+        yield from (_row(_spelled(parameter), parameter.help or "") for parameter in command.params)
+        yield ""
+
+
+def _spelled(parameter: Any) -> str:
+    """An argument or option as it is typed."""
+    names = [] if parameter.param_type_name == "argument" else parameter.opts
+    value = parameter.metavar or "|".join(getattr(getattr(parameter, "type", None), "choices", ()))
+    return _code(" ".join([*names, value]).strip())
+
+
+def exit_codes() -> Iterable[str]:
+    """The table at the head of the module of errors."""
+    yield "# Exit codes\n\nOf every command:\n"
+    yield from (line for line in str(errors.__doc__).splitlines() if line.startswith("|"))
+
+
+def domains(questionnaire: Questionnaire, catalogue: Catalogue) -> Iterable[str]:
+    """What can be built, why in that language, and what is asked for it."""
+    yield "# Domains\n\nWhat can be built: the answers to the first question.\n"
+    yield "`bedplate explain DOMAIN` tells the same, and names the files that each answer changes.\n"
+    for domain in catalogue.domains.values():
+        asked = questionnaire.evaluate({"domain": domain.name}).asked[1:]
+        yield f"## {domain.name}\n\n{domain.summary}\n"
+        yield f"**{domain.title}** in {domain.language}, of the template `{domain.template}`.\n"
+        yield f"**Choose it when:** {domain.choose_when}\n"
+        yield f"**Why {domain.language}:** {domain.why_language}\n\n**What it emits:**\n"
+        yield from (f"* {item}" for item in domain.emits)
+        yield f"\n**Asked:** {', '.join(f'[`{name}`](questions.md#{name})' for name in asked)}\n"
+
+
+def questions(questionnaire: Questionnaire, catalogue: Catalogue) -> Iterable[str]:
+    """Every question that is asked: type, default, choices, rule, condition, and what it decides."""
+    yield "# Questions\n\nIn the order in which they are asked. `--set NAME=VALUE` answers one.\n"
+    reaches = {entry.template: Reach(questionnaire, entry.template) for entry in catalogue.domains.values()}
+    evaluations = {name: questionnaire.evaluate({"domain": name}) for name in catalogue.domains}
+    rules: Mapping[str, Any] = questionnaire.questions["rules"].default  # type: ignore[assignment]
+    for question in questionnaire:
+        if question.computed:
+            continue
+        described = {
+            name: reaches[catalogue.domains[name].template].describe(question, evaluation)
+            for name, evaluation in evaluations.items()
+            if question.name in evaluation.asked
+        }
+        everywhere = len(described) == len(catalogue.domains)
+        yield f"## {question.name}\n\n{question.help}\n"
+        yield from _head("Asked for", "every domain" if everywhere else _names(described))
+        yield from _facts(question, described, rules.get(question.name, {}))
+        yield ""
+
+
+def _facts(question: Question, by_domain: Mapping[str, Option], rule: Mapping[str, Any]) -> Iterable[str]:
+    option = next(iter(by_domain.values()))
+    if isinstance(question.when, str):
+        yield _row("Condition", _code(question.when))
+    yield _row("Type", {"bool": "true or false", "str": "text"}.get(question.type, question.type))
+    if question.name == "domain":
+        yield _row("Default", "none")
+    else:
+        defaults = {name: _code(written(one.default)) for name, one in by_domain.items()}
+        yield _row("Default", _by_domain(defaults))
+    if option.choices:
+        yield _row("Choices", _by_domain({name: _names(one.choices) for name, one in by_domain.items()}))
+    yield from (_row(f"Rule: `{word}`", _code(str(value))) for word, value in rule.items())
+    yield _row("Decides", option.decides)
+    yield _row("Dependencies", option.dependencies)
+    yield _row("Image", option.image)
+
+
+def boards(catalogue: Catalogue) -> Iterable[str]:
+    """Chips, memory, and what an image may take."""
+    yield "# Boards\n\nThe answers to [`board`](questions.md#board). [Add a board](../how-to/add-a-board.md)"
+    yield "says how there can be one more. Budgets are in bytes, and in instructions where the name says so;"
+    yield "tests of a project hold them.\n"
+    entries = read_config(ROOT)["boards"]["default"]
+    for board in catalogue.boards.values():
+        yield f"## {board.name}\n\n{board.title}\n"
+        yield from _head("Core", board.core)
+        yield _row("Target", f"`{board.target}`")
+        for name, memory in {"Flash": board.flash, "RAM": board.ram}.items():
+            yield _row(name, f"{memory.length // 1024} KiB at `{memory.origin:#010x}`")
+        yield _row("Clock", f"{board.clock_hz / 1e6:g} MHz")
+        yield _row("In QEMU", f"`{board.machine}`")
+        for name, budget in entries[board.name]["budgets"].items():
+            yield _row(f"Budget: {name.replace('_', ' ')}", f"{budget:,}")
+        yield ""
+
+
+def versions(catalogue: Catalogue) -> Iterable[str]:
+    """Every version that a project, its pipeline or its verification takes."""
+    yield "# Versions\n\nAll of them stand in `questions/versions.yml`."
+    yield "[Bump versions](../how-to/bump-versions.md) says how they are raised.\n"
+    parts = {
+        "Toolchains, images, modules and crates": catalogue.versions,
+        "What projects and their pipelines run": catalogue.programs,
+        "What reads emitted trees on level static": catalogue.linters,
+        "What tests a running service": catalogue.testers,
+    }
+    for title, data in parts.items():
+        yield f"## {title}\n"
+        yield from _head("of", "version")
+        yield from (_row(name, f"`{value}`") for name, value in _leaves(data))
+        yield ""
+
+
+def report_schema(schema: Mapping[str, Any]) -> Iterable[str]:
+    """The members of a report, object by object."""
+    yield f"# Schema of the report\n\n{schema['description']} The schema itself is"
+    yield f"[{REPORT.name}](../schemas/{REPORT.name}), with the id `{schema['$id']}`.\n"
+    for name, part in {"report": schema, **schema["$defs"]}.items():
+        if part.get("required"):
+            yield f"## {name}\n"
+            yield from _head("member", "type", "what it is")
+            yield from _members(part)
+            yield ""
+
+
+def _members(part: Mapping[str, Any], above: str = "") -> Iterable[str]:
+    for name, entry in part["properties"].items():
+        yield _row(f"`{above}{name}`", _type(entry), entry.get("description", ""))
+        for within, mark in ((entry, "."), (entry.get("items", {}), "[].")):
+            if "properties" in within:
+                yield from _members(within, f"{above}{name}{mark}")
+
+
+def _type(entry: Mapping[str, Any]) -> str:
+    if "$ref" in entry:
+        return f"{entry['$ref'].rpartition('/')[2]}"
+    if "enum" in entry or "const" in entry:
+        return _names(entry.get("enum", [entry.get("const")]))
+    if "items" in entry and "$ref" in entry["items"]:
+        return f"list of {_type(entry['items'])}"
+    kind = entry.get("type", "")
+    return " or ".join(kind) if isinstance(kind, list) else kind
+
+
+def _leaves(data: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, object]]:
+    for name, value in data.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{above}{name} ")
+        else:
+            yield f"{above}{name}", ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _by_domain(values: Mapping[str, str]) -> str:
+    """One value where it is the same for all domains, else each with the domains that have it."""
+    by_value: dict[str, list[str]] = {}
+    for name, value in values.items():
+        by_value.setdefault(value, []).append(name)
+    if len(by_value) == 1:
+        return next(iter(by_value))
+    return "<br>".join(f"{value} for {_names(names)}" for value, names in by_value.items())
+
+
+def _names(values: Iterable[object]) -> str:
+    return ", ".join(_code(written(value)) for value in values)
+
+
+def _code(text: str) -> str:
+    """A span of code; between two marks where the text has one."""
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
+def _head(*titles: str) -> Iterable[str]:
+    yield _row(*titles)
+    yield f"|{'---|' * len(titles)}"
+
+
+def _row(*cells: str) -> str:
+    escaped = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
+    return f"| {' | '.join(escaped)} |"

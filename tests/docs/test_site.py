@@ -1,0 +1,145 @@
+"""The site of docs/ is built without a warning, has no broken link, and fetches nothing from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import pytest
+import yaml
+from shell import ROOT
+
+LONGEST_SECONDS = 60
+# What a browser fetches by itself, by the attribute that names it.
+FETCHED = {"link": "href", "script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src"}
+ELSEWHERE = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
+QUESTIONS = ROOT / "questions"
+
+
+class Page(HTMLParser):
+    """What a page can be linked by, what it links to, and what it has the browser fetch."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.links: set[str] = set()
+        self.fetched: set[str] = set()
+        self.texts: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        self.anchors |= {value for name in ("id", "name") if (value := given.get(name))}
+        if tag == "a" and (href := given.get("href")):
+            self.links.add(href)
+        if tag in FETCHED and (address := given.get(FETCHED[tag])):
+            self.fetched.add(address)
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def build(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT / "generator")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, which was built in time and without a word of warning."""
+    place, began = tmp_path_factory.mktemp("site") / "site", time.monotonic()
+    finished = build("--site-dir", place)
+    seconds = time.monotonic() - began
+    assert finished.returncode == 0, finished.stderr
+    assert [line for line in finished.stderr.splitlines() if not line.startswith("INFO")] == []
+    assert seconds < LONGEST_SECONDS
+    return place
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[Path, Page]:
+    found = {path: Page(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
+    assert len(found) > len(list((ROOT / "docs").rglob("*.md")))
+    return found
+
+
+def test_every_link_leads_to_a_page_and_a_place_on_it(pages: dict[Path, Page]) -> None:
+    broken = []
+    for path, page in pages.items():
+        for link in page.links:
+            address, anchor = urldefrag(link)
+            if ELSEWHERE.match(address) or path.name == "404.html":
+                continue
+            target = path if address in {"", "."} else (path.parent / unquote(address)).resolve()
+            target = target / "index.html" if target.is_dir() else target
+            there = target.exists() and (
+                not anchor or target.suffix != ".html" or anchor in pages[target].anchors
+            )
+            broken += [] if there else [(path.name, link)]
+    assert broken == []
+
+
+def test_nothing_is_fetched_from_elsewhere(site: Path, pages: dict[Path, Page]) -> None:
+    assert {
+        address for page in pages.values() for address in page.fetched if ELSEWHERE.match(address)
+    } == set()
+    sheets = list(site.rglob("*.css"))
+    assert sheets
+    for sheet in sheets:
+        named = re.findall(
+            r"url\(\s*[\"']?([^\"')]+)|@import\s+[\"']([^\"']+)", sheet.read_text(encoding="utf-8")
+        )
+        assert [address for pair in named for address in pair if ELSEWHERE.match(address)] == []
+
+
+@pytest.mark.parametrize("fault", ["[x](nowhere.md)", "[x](verification.md#nowhere)", "[x](/x.md)"])
+def test_a_link_that_leads_nowhere_fails_the_build(tmp_path: Path, fault: str) -> None:
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    with (tmp_path / "docs/index.md").open("a", encoding="utf-8") as index:
+        index.write(f"\n{fault}\n")
+    config = {
+        "INHERIT": str(ROOT / "mkdocs.yml"),
+        "docs_dir": str(tmp_path / "docs"),
+        "hooks": [str(ROOT / "ci/docs/pages.py")],
+    }
+    (tmp_path / "mkdocs.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    finished = build("--config-file", tmp_path / "mkdocs.yml", "--site-dir", tmp_path / "site")
+    assert finished.returncode != 0
+    assert fault[4:-1] in finished.stderr
+
+
+def data(file: str, name: str) -> dict[str, object]:
+    entries: dict[str, object] = yaml.safe_load((QUESTIONS / f"{file}.yml").read_text())[name]["default"]
+    return entries
+
+
+def test_the_reference_has_every_domain_question_and_board(site: Path, pages: dict[Path, Page]) -> None:
+    reference = site / "reference"
+    assert pages[reference / "domains.html"].anchors >= data("domains", "domains").keys()
+    assert pages[reference / "questions.html"].anchors >= data("project", "effects").keys()
+    assert pages[reference / "boards.html"].anchors >= data("boards", "boards").keys()
+
+
+@pytest.mark.parametrize("part", ["linters", "programs", "testers"])
+def test_the_reference_has_every_version(site: Path, pages: dict[Path, Page], part: str) -> None:
+    texts = pages[site / "reference/versions.html"].texts
+    assert [item for pair in data("versions", part).items() for item in pair if str(item) not in texts] == []
+
+
+def test_the_report_s_schema_is_published(site: Path) -> None:
+    published = (site / "schemas/report.schema.json").read_bytes()
+    assert published == (ROOT / "generator/bedplate/verify/report.schema.json").read_bytes()
