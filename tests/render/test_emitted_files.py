@@ -31,7 +31,7 @@ ANSWERS = [
         "http-gateway",
         ("deploy=systemd", "ci=gitlab", "rate_limit=true", "tls=true", "http2=true", "tracing=true"),
     ),
-    ("event-worker", ("broker=nats",)),
+    ("event-worker", ("broker=nats", "database=postgres")),
     ("tcp-proxy", ("rate_limit=true",)),
     *(("sensor-node", (f"board={board}",)) for board in BOARDS),
     ("sensor-node", ("ci=gitlab",)),

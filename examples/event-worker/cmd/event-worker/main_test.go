@@ -222,17 +222,11 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+const message = `{"readings":[{"device":"a","epoch":1,"sequence":1,"measured_at":"2026-11-18T11:06:41.250Z","value":21.875}]}`
+
 func TestMessagesAreCountedBeforeTheEnd(t *testing.T) {
 	s := start(t, "-drain-delay", "100ms")
-	message := `{"readings":[{"device":"a","epoch":1,"sequence":1,"measured_at":"2026-11-18T11:06:41.250Z","value":21.875}]}`
-	response, err := http.Post("http://"+s.admin+"/v1/messages", "application/json", strings.NewReader(message))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusAccepted {
-		t.Errorf("a message is answered %s", response.Status)
-	}
+	s.post(t, message)
 	want := `"start":"2026-11-18T11:06:00.000Z","count":1,`
 	for answer := ""; !strings.Contains(answer, want); {
 		answer = s.get(t, "/v1/aggregates?device=a")
@@ -243,6 +237,18 @@ func TestMessagesAreCountedBeforeTheEnd(t *testing.T) {
 	s.signal(t, syscall.SIGTERM)
 	if got := status(s.command.Wait()); got != 0 {
 		t.Errorf("ended with %d", got)
+	}
+}
+
+func (s *service) post(t *testing.T, message string) {
+	t.Helper()
+	response, err := http.Post("http://"+s.admin+"/v1/messages", "application/json", strings.NewReader(message))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusAccepted {
+		t.Errorf("a message is answered %s", response.Status)
 	}
 }
 

@@ -17,6 +17,8 @@ const (
 	Grace = 10 * time.Minute
 	// Idle is how long nothing may come from a device before its windows close by themselves.
 	Idle = Width + Grace
+	// Kept is how long a window that has closed can be asked for, and how long a silent device is known.
+	Kept = 30 * 24 * time.Hour
 
 	// MaxPage is how many windows one question can be answered with.
 	MaxPage = 1000
@@ -66,6 +68,10 @@ type Store interface {
 	// Relay hands closed windows that wait, up to limit, oldest first, to publish, and returns how many those were.
 	// Once publish has returned without an error they wait no longer.
 	Relay(ctx context.Context, limit int, publish func(context.Context, []Window) error) (int, error)
+	// Waiting is how many closed windows wait to be relayed, and for how long the first of them has.
+	Waiting(ctx context.Context) (windows int64, longest time.Duration, err error)
+	// Forget lets go of windows that closed before a time, unless they wait to be relayed.
+	Forget(ctx context.Context, before time.Time) error
 	// Windows returns the windows that a query wants, by device and start.
 	Windows(ctx context.Context, q Query) ([]Window, error)
 }

@@ -23,9 +23,9 @@ type Memory struct {
 
 	mu      sync.RWMutex
 	devices map[string]*memoryDevice
-	keys    int      // of all devices
-	closed  []Window // in the order in which they did
-	waiting int      // how many at the end of closed are to be relayed
+	keys    int            // of all devices
+	closed  []closedWindow // in the order in which they did
+	waiting int            // how many at the end of closed are to be relayed
 }
 
 type memoryDevice struct {
@@ -34,6 +34,11 @@ type memoryDevice struct {
 	touched time.Time
 	windows map[time.Time]*memoryWindow
 	keys    map[reading.Key]struct{}
+}
+
+type closedWindow struct {
+	Window
+	at time.Time
 }
 
 type memoryWindow struct {
@@ -125,7 +130,7 @@ func (m *Memory) close(device *memoryDevice, before time.Time) {
 			break
 		}
 		window := device.windows[start]
-		m.closed = append(m.closed, window.Window(device.name, start, true))
+		m.closed = append(m.closed, closedWindow{window.Window(device.name, start, true), time.Now()})
 		m.waiting++
 		m.keys -= len(window.keys)
 		for _, key := range window.keys {
@@ -189,7 +194,10 @@ func (m *Memory) CloseIdle(_ context.Context, since time.Time) error {
 func (m *Memory) Relay(ctx context.Context, limit int, publish func(context.Context, []Window) error) (int, error) {
 	m.mu.RLock()
 	first := len(m.closed) - m.waiting
-	batch := slices.Clone(m.closed[first:min(first+limit, len(m.closed))])
+	var batch []Window
+	for _, window := range m.closed[first:min(first+limit, len(m.closed))] {
+		batch = append(batch, window.Window)
+	}
 	m.mu.RUnlock()
 	if len(batch) == 0 {
 		return 0, nil
@@ -201,6 +209,33 @@ func (m *Memory) Relay(ctx context.Context, limit int, publish func(context.Cont
 	defer m.mu.Unlock()
 	m.waiting -= len(batch)
 	return len(batch), nil
+}
+
+// Waiting implements Store.
+func (m *Memory) Waiting(context.Context) (windows int64, longest time.Duration, err error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.waiting == 0 {
+		return 0, 0, nil
+	}
+	return int64(m.waiting), time.Since(m.closed[len(m.closed)-m.waiting].at), nil
+}
+
+// Forget implements Store.
+func (m *Memory) Forget(_ context.Context, before time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	kept := slices.IndexFunc(m.closed, func(w closedWindow) bool { return !w.at.Before(before) })
+	if kept < 0 {
+		kept = len(m.closed)
+	}
+	m.closed = slices.Delete(m.closed, 0, min(kept, len(m.closed)-m.waiting))
+	for name, device := range m.devices {
+		if len(device.windows) == 0 && device.touched.Before(before) {
+			delete(m.devices, name)
+		}
+	}
+	return nil
 }
 
 // Windows implements Store.
@@ -215,7 +250,7 @@ func (m *Memory) Windows(_ context.Context, q Query) ([]Window, error) {
 		}
 	}
 	for _, window := range m.closed {
-		take(window)
+		take(window.Window)
 	}
 	for _, device := range m.devices {
 		for start, window := range device.windows {

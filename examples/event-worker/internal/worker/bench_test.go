@@ -21,7 +21,7 @@ func BenchmarkWorker(b *testing.B) {
 	b.ReportAllocs()
 	for i := 1; b.Loop(); i++ {
 		body := []byte(message(i, i/1000, "a"))
-		for errors.Is(broker.Publish(b.Context(), Readings, "", body), ErrFull) {
+		for errors.Is(broker.Publish(b.Context(), Readings, "", "", body), ErrFull) {
 			<-time.After(time.Millisecond)
 		}
 	}

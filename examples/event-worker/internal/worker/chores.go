@@ -11,11 +11,23 @@ import (
 )
 
 const (
-	relayEvery = time.Second
-	relayBatch = 100
-	idleEvery  = time.Minute
-	lagEvery   = 5 * time.Second
+	relayEvery  = time.Second
+	relayBatch  = 100
+	idleEvery   = time.Minute
+	forgetEvery = time.Hour
+	watchEvery  = 5 * time.Second
 )
+
+// chore does what can wait for its next turn when it fails. It has as long as a try of a message.
+func (w *Worker) chore(ctx context.Context, name string, do func(context.Context) error) (done bool) {
+	bounded, cancel := context.WithTimeout(ctx, w.settings.MessageTimeout)
+	defer cancel()
+	err := do(bounded)
+	if err != nil && ctx.Err() == nil {
+		w.logger.LogAttrs(ctx, slog.LevelWarn, name, slog.String("error", err.Error()))
+	}
+	return err == nil
+}
 
 // relay publishes windows once they have closed.
 func (w *Worker) relay(ctx context.Context) {
@@ -26,11 +38,12 @@ func (w *Worker) relay(ctx context.Context) {
 
 func (w *Worker) relayAll(ctx context.Context) {
 	for {
-		n, err := w.store.Relay(ctx, relayBatch, w.publish)
-		if err != nil && ctx.Err() == nil {
-			w.logger.LogAttrs(ctx, slog.LevelWarn, "relay closed windows", slog.String("error", err.Error()))
-		}
-		if err != nil || n == 0 {
+		var n int
+		done := w.chore(ctx, "relay closed windows", func(ctx context.Context) (err error) {
+			n, err = w.store.Relay(ctx, relayBatch, w.publish)
+			return err
+		})
+		if !done || n == 0 {
 			return
 		}
 		w.metrics.published.Add(float64(n))
@@ -38,14 +51,13 @@ func (w *Worker) relayAll(ctx context.Context) {
 }
 
 func (w *Worker) publish(ctx context.Context, windows []aggregate.Window) error {
-	ctx, cancel := context.WithTimeout(ctx, w.settings.MessageTimeout)
-	defer cancel()
 	for _, window := range windows {
 		body, err := json.Marshal(window)
 		if err != nil {
 			return fmt.Errorf("encode a window: %w", err)
 		}
-		if err := w.broker.Publish(ctx, Aggregates, window.Device, body); err != nil {
+		id := window.Device + " " + window.Start.Format(time.RFC3339)
+		if err := w.broker.Publish(ctx, Aggregates, window.Device, id, body); err != nil {
 			return fmt.Errorf("publish a window: %w", err)
 		}
 	}
@@ -56,26 +68,40 @@ func (w *Worker) publish(ctx context.Context, windows []aggregate.Window) error 
 // have sent while there was none.
 func (w *Worker) closeIdle(ctx context.Context) {
 	for start := time.Now(); pause(ctx, idleEvery); {
-		since := time.Now().Add(-aggregate.Idle)
-		if since.Before(start) {
-			continue
-		}
-		if err := w.store.CloseIdle(ctx, since); err != nil && ctx.Err() == nil {
-			w.logger.LogAttrs(ctx, slog.LevelWarn, "close idle windows", slog.String("error", err.Error()))
+		if since := time.Now().Add(-aggregate.Idle); since.After(start) {
+			w.chore(ctx, "close idle windows", func(ctx context.Context) error { return w.store.CloseIdle(ctx, since) })
 		}
 	}
 }
 
-// watchLag asks at intervals, so that a scrape never waits for the broker.
-func (w *Worker) watchLag(ctx context.Context) {
+// forget lets go of windows that nobody will ask for any more.
+func (w *Worker) forget(ctx context.Context) {
+	for pause(ctx, forgetEvery) {
+		w.chore(ctx, "forget old windows", func(ctx context.Context) error {
+			return w.store.Forget(ctx, time.Now().Add(-aggregate.Kept))
+		})
+	}
+}
+
+// watch asks at intervals what waits, so that a scrape never waits for the broker or the store.
+func (w *Worker) watch(ctx context.Context) {
 	for {
-		lag, err := w.broker.Lag(ctx)
-		if err == nil {
-			w.metrics.lag.Set(float64(lag))
-		} else if ctx.Err() == nil {
-			w.logger.LogAttrs(ctx, slog.LevelWarn, "ask for the lag", slog.String("error", err.Error()))
-		}
-		if !pause(ctx, lagEvery) {
+		w.chore(ctx, "ask for the lag", func(ctx context.Context) error {
+			lag, err := w.broker.Lag(ctx)
+			if err == nil {
+				w.metrics.lag.Set(float64(lag))
+			}
+			return err
+		})
+		w.chore(ctx, "ask what waits to be published", func(ctx context.Context) error {
+			windows, longest, err := w.store.Waiting(ctx)
+			if err == nil {
+				w.metrics.waiting.Set(float64(windows))
+				w.metrics.longest.Set(longest.Seconds())
+			}
+			return err
+		})
+		if !pause(ctx, watchEvery) {
 			return
 		}
 	}

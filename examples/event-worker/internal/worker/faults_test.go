@@ -77,11 +77,11 @@ func (f *flaky) Fetch(ctx context.Context, limit int) ([]Message, error) {
 	return f.Broker.Fetch(ctx, limit)
 }
 
-func (f *flaky) Publish(ctx context.Context, subject, key string, body []byte) error {
+func (f *flaky) Publish(ctx context.Context, subject, key, id string, body []byte) error {
 	if f.broken.Load() {
 		return errAway
 	}
-	return f.Broker.Publish(ctx, subject, key, body)
+	return f.Broker.Publish(ctx, subject, key, id, body)
 }
 
 func (f *flaky) Lag(ctx context.Context) (int64, error) {

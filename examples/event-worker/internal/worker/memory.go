@@ -90,7 +90,7 @@ func (b *Memory) dequeue(limit int) (messages []Message) {
 }
 
 // Publish implements Broker.
-func (b *Memory) Publish(_ context.Context, subject, _ string, body []byte) error {
+func (b *Memory) Publish(_ context.Context, subject, _, _ string, body []byte) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if subject != Readings {
@@ -158,7 +158,7 @@ func (b *Memory) Post(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "a message has 1 MiB at most", http.StatusRequestEntityTooLarge)
 		return
 	}
-	if err := b.Publish(r.Context(), Readings, "", body); err != nil {
+	if err := b.Publish(r.Context(), Readings, "", "", body); err != nil {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return

@@ -37,7 +37,7 @@ func TestMemoryIsFedAndShownByHTTP(t *testing.T) {
 		t.Errorf("got %d messages, %v", len(messages), err)
 	}
 	for _, body := range []string{`{"n":1}`, "no JSON", "\"\xff\""} {
-		if err := broker.Publish(t.Context(), worker.DeadLetter, "", []byte(body)); err != nil {
+		if err := broker.Publish(t.Context(), worker.DeadLetter, "", "", []byte(body)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -55,7 +55,7 @@ func TestMemoryTakesNoMessageThatNobodyWillFetch(t *testing.T) {
 	stop()
 	for _, fetched := range []int{1, 0} {
 		if fetched == 1 {
-			if err := broker.Publish(ctx, worker.Readings, "", []byte("a")); err != nil {
+			if err := broker.Publish(ctx, worker.Readings, "", "", []byte("a")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -74,7 +74,7 @@ func TestMemoryIsBoundedByMessagesAndBytes(t *testing.T) {
 	for size, most := range map[int]int{1: worker.Capacity, 1 << 20: 64} {
 		broker := worker.NewMemory()
 		taken := 0
-		for broker.Publish(t.Context(), worker.Readings, "", make([]byte, size)) == nil {
+		for broker.Publish(t.Context(), worker.Readings, "", "", make([]byte, size)) == nil {
 			taken++
 		}
 		if taken != most {
@@ -89,7 +89,7 @@ func TestMemoryIsBoundedByMessagesAndBytes(t *testing.T) {
 		if w.Code != http.StatusAccepted {
 			t.Errorf("once there is room, it is answered %d", w.Code)
 		}
-		if err := broker.Publish(t.Context(), worker.Readings, "", make([]byte, size)); !errors.Is(err, worker.ErrFull) {
+		if err := broker.Publish(t.Context(), worker.Readings, "", "", make([]byte, size)); !errors.Is(err, worker.ErrFull) {
 			t.Errorf("above it, there is %v", err)
 		}
 	}

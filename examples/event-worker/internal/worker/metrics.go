@@ -16,6 +16,8 @@ type metrics struct {
 	panics    prometheus.Counter
 	published prometheus.Counter
 	lag       prometheus.Gauge
+	waiting   prometheus.Gauge
+	longest   prometheus.Gauge
 
 	done, deadLetters, aborted atomic.Int64
 }
@@ -42,11 +44,17 @@ func newMetrics(registry prometheus.Registerer, inFlight func() float64) *metric
 		lag: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "messaging_lag_messages", Help: "Messages that the broker holds for this service, some seconds ago.",
 		}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "outbox_windows", Help: "Closed windows that wait to be published, some seconds ago.",
+		}),
+		longest: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "outbox_age_seconds", Help: "Time that the first of these has waited.",
+		}),
 	}
 	hand := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "messaging_in_flight_messages", Help: "Messages in hand.",
 	}, inFlight)
-	registry.MustRegister(m.duration, m.readings, m.retries, m.panics, m.published, m.lag, hand)
+	registry.MustRegister(m.duration, m.readings, m.retries, m.panics, m.published, m.lag, m.waiting, m.longest, hand)
 	for _, outcome := range []string{outcomeDone, outcomeDeadLetter, outcomeAborted} {
 		m.duration.WithLabelValues(outcome)
 	}

@@ -93,7 +93,7 @@ func (w *Worker) bury(ctx context.Context, j *job, cause error) {
 	w.logger.LogAttrs(ctx, slog.LevelError, "dead letter",
 		slog.String("error", cause.Error()), slog.Int("bytes", len(j.message.Body())))
 	for failures := 0; ; failures++ {
-		err := w.broker.Publish(ctx, DeadLetter, "", j.message.Body())
+		err := w.broker.Publish(ctx, DeadLetter, "", "", j.message.Body())
 		if err == nil {
 			return
 		}

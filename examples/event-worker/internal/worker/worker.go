@@ -29,8 +29,9 @@ type Broker interface {
 	// Fetch waits for messages and returns up to limit of them. Once ctx is done it returns only what would end with
 	// this process, without waiting, and then nothing.
 	Fetch(ctx context.Context, limit int) ([]Message, error)
-	// Publish returns once the broker has the message. Those with one key keep their order.
-	Publish(ctx context.Context, subject, key string, body []byte) error
+	// Publish returns once the broker has the message. Those with one key keep their order. By its id, where it has one,
+	// a broker can tell that a message is there already.
+	Publish(ctx context.Context, subject, key, id string, body []byte) error
 	// Lag is how many messages nobody has settled.
 	Lag(ctx context.Context) (int64, error)
 }
@@ -86,7 +87,8 @@ func (w *Worker) Run(ctx, stop context.Context) (aborted int) {
 	var chores sync.WaitGroup
 	chores.Go(func() { w.relay(beside) })
 	chores.Go(func() { w.closeIdle(beside) })
-	chores.Go(func() { w.watchLag(beside) })
+	chores.Go(func() { w.forget(beside) })
+	chores.Go(func() { w.watch(beside) })
 	w.pipeline(ctx, stop)
 	w.retries.Wait()
 	cancel()

@@ -75,7 +75,7 @@ func (b *bench) drain(t *testing.T) {
 func (b *bench) send(t *testing.T, bodies ...string) {
 	t.Helper()
 	for _, body := range bodies {
-		if err := b.broker.Publish(t.Context(), Readings, "", []byte(body)); err != nil {
+		if err := b.broker.Publish(t.Context(), Readings, "", "", []byte(body)); err != nil {
 			t.Fatal(err)
 		}
 	}

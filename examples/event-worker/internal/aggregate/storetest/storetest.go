@@ -21,6 +21,7 @@ func Run(t *testing.T, open func(*testing.T) aggregate.Store) {
 	for name, test := range map[string]func(*testing.T, aggregate.Store){
 		"windows count":                         windowsCount,
 		"a reading counts once":                 countsOnce,
+		"a key is free with its window":         keyIsFree,
 		"windows tumble":                        windowsTumble,
 		"late readings change nothing":          lateChangesNothing,
 		"a part is not late by itself":          partIsNotLate,
@@ -28,6 +29,9 @@ func Run(t *testing.T, open func(*testing.T) aggregate.Store) {
 		"idle devices end":                      idleEnds,
 		"relayed once":                          relayedOnce,
 		"what is not published waits":           notPublishedWaits,
+		"what waits is measured":                waitingIsMeasured,
+		"old windows are forgotten":             oldIsForgotten,
+		"all of them or none":                   allOrNone,
 		"queries restrict":                      queriesRestrict,
 		"writers at the same time lose nothing": concurrentWriters,
 	} {
@@ -93,6 +97,15 @@ func countsOnce(t *testing.T, store aggregate.Store) {
 	apply(t, store, aggregate.Outcome{Added: 1, Duplicates: 5},
 		[]reading.Reading{at("a", 1, time.Minute, 5), at("a", 3, 0, 1)}, batch, batch[:1])
 	wantWindows(t, list(t, store, aggregate.Query{}), window("a", 0, 3, 1, 1, 1, 1, false))
+}
+
+// What has the key of a reading whose window has closed is another reading, whether that has closed before or just now.
+func keyIsFree(t *testing.T, store aggregate.Store) {
+	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 1, 0, 1)})
+	apply(t, store, aggregate.Outcome{Added: 2}, []reading.Reading{at("a", 2, 11*time.Minute, 1)}, []reading.Reading{at("a", 1, 12*time.Minute, 1)})
+	apply(t, store, aggregate.Outcome{Duplicates: 1}, []reading.Reading{at("a", 1, 12*time.Minute, 1)})
+	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 3, time.Hour, 1)})
+	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 1, time.Hour, 1)})
 }
 
 func windowsTumble(t *testing.T, store aggregate.Store) {
@@ -170,6 +183,59 @@ func notPublishedWaits(t *testing.T, store aggregate.Store) {
 		t.Errorf("relayed %d, %v", n, err)
 	}
 	wantWindows(t, drained(t, store, 10), window("a", 0, 1, 1, 1, 1, 1, true))
+}
+
+func wantWaiting(t *testing.T, store aggregate.Store, want int64) {
+	t.Helper()
+	n, longest, err := store.Waiting(t.Context())
+	if n != want || err != nil || (longest > 0) != (want > 0) || longest > time.Minute {
+		t.Errorf("%d windows wait, the first for %v, %v, want %d", n, longest, err, want)
+	}
+}
+
+func waitingIsMeasured(t *testing.T, store aggregate.Store) {
+	apply(t, store, aggregate.Outcome{Added: 2}, []reading.Reading{at("a", 1, 0, 1), at("a", 2, time.Minute, 2)})
+	wantWaiting(t, store, 0)
+	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 3, time.Hour, 3)})
+	wantWaiting(t, store, 2)
+	drained(t, store, 10)
+	wantWaiting(t, store, 0)
+}
+
+func oldIsForgotten(t *testing.T, store aggregate.Store) {
+	apply(t, store, aggregate.Outcome{Added: 2}, []reading.Reading{at("a", 1, 0, 1)}, []reading.Reading{at("a", 2, time.Hour, 2)})
+	forget := func(after time.Duration, want ...aggregate.Window) {
+		t.Helper()
+		if err := store.Forget(t.Context(), time.Now().Add(after)); err != nil {
+			t.Fatal(err)
+		}
+		wantWindows(t, list(t, store, aggregate.Query{}), want...)
+	}
+	closed, open := window("a", 0, 1, 1, 1, 1, 1, true), window("a", 60, 1, 2, 2, 2, 2, false)
+	forget(time.Minute, closed, open) // nobody has relayed it
+	drained(t, store, 10)
+	forget(-time.Minute, closed, open)
+	forget(time.Minute, open)
+	apply(t, store, aggregate.Outcome{Late: 1, Duplicates: 1}, []reading.Reading{at("a", 1, 0, 1), at("a", 2, time.Hour, 2)})
+	if err := store.CloseIdle(t.Context(), time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	drained(t, store, 10)
+	forget(time.Minute)
+	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 1, 0, 1)}) // as from a device that is new
+}
+
+// A caller that gives up leaves nothing behind that would count twice when it tries again.
+func allOrNone(t *testing.T, store aggregate.Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	batch := []reading.Reading{at("a", 1, 0, 1), at("b", 1, time.Hour, 2)}
+	first, err := store.Apply(ctx, [][]reading.Reading{batch})
+	second, again := store.Apply(t.Context(), [][]reading.Reading{batch})
+	if again != nil || err == nil && first.Added != 2 || first.Added+second.Added != 2 {
+		t.Errorf("came to %+v, %v, then to %+v, %v", first, err, second, again)
+	}
+	wantWindows(t, list(t, store, aggregate.Query{}), window("a", 0, 1, 1, 1, 1, 1, false), window("b", 60, 1, 2, 2, 2, 2, false))
 }
 
 func queriesRestrict(t *testing.T, store aggregate.Store) {

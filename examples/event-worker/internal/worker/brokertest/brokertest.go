@@ -33,7 +33,7 @@ func publish(t *testing.T, broker worker.Broker, from, to int) (bodies []string)
 	t.Helper()
 	for i := from; i < to; i++ {
 		body := fmt.Sprintf(`{"n":%d}`, i)
-		if err := broker.Publish(t.Context(), worker.Readings, "key", []byte(body)); err != nil {
+		if err := broker.Publish(t.Context(), worker.Readings, "key", "", []byte(body)); err != nil {
 			t.Fatal(err)
 		}
 		bodies = append(bodies, body)
@@ -170,7 +170,7 @@ func canStop(t *testing.T, broker worker.Broker) {
 
 func otherSubjects(t *testing.T, broker worker.Broker) {
 	for _, subject := range []string{worker.DeadLetter, worker.Aggregates} {
-		if err := broker.Publish(t.Context(), subject, "key", []byte("{}")); err != nil {
+		if err := broker.Publish(t.Context(), subject, "key", "", []byte("{}")); err != nil {
 			t.Error(err)
 		}
 	}
