@@ -89,8 +89,8 @@ def probe(
 
     Every container, network and volume carries the label bedplate.run=`run_id` and is gone afterwards.
     `answers` are all values of the questionnaire, computed ones too. `tester` is an image with schemathesis,
-    `database` one of PostgreSQL for a service that keeps its data there, `broker` one of NATS for a worker
-    that takes its messages there.
+    `database` one of PostgreSQL for what keeps its data there, `broker` one of NATS for a worker that takes
+    its messages there.
 
     Raises:
         docker.errors.DockerException: when the engine does not do what it is asked.
@@ -102,7 +102,7 @@ def probe(
         if answers["archetype"] == "tcp-proxy":
             try_proxy(trials, platform, _times(answers), limited=answers["rate_limit"])
         elif answers["archetype"] == "event-worker":
-            try_worker(trials, platform, _times(answers), broker)
+            try_worker(trials, platform, _times(answers), broker, database)
         elif answers["archetype"] == "metrics-exporter":
             exporter = Exporter(answers["project_name"], answers["metrics_prefix"], answers["tracing"])
             try_exporter(trials, platform, _times(answers), exporter, tester)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -34,16 +34,17 @@ CUT: Final = 20.0
 _PAUSE: Final = 0.002
 _POISON: Final = b"{"
 _URL: Final = "NATS_URL"
-_WITHIN: Final = 90.0
+WITHIN: Final = 90.0
 """Seconds for what was under way to come again, which takes 30."""
-_GRACE: Final = 40.0
+GRACE: Final = 40.0
 
 
 @dataclass
-class _Publisher:
+class Publisher:
     """Publishes numbered readings until it is told to end, and again what nobody said was held."""
 
-    nats: Nats
+    connect: Callable[[], AbstractContextManager[Callable[[bytes], None]]]
+    """Gives, for the time of a with block, what publishes a message; that raises when nobody holds it."""
     over: threading.Event = field(default_factory=threading.Event)
     published: int = 0
 
@@ -51,16 +52,17 @@ class _Publisher:
         """Publish one after the other, over a new connection after each failure."""
         while not self.over.is_set():
             try:
-                with self.nats.client() as client:
+                with self.connect() as publish:
                     while not self.over.is_set():
-                        client.publish(READINGS, encoded([_numbered(self.published + 1)]))
+                        publish(encoded([numbered(self.published + 1)]))
                         self.published += 1
                         self.over.wait(_PAUSE)
             except Exception:  # Whatever fails is tried again: the reading counts once all the same.
                 self.over.wait(0.1)
 
 
-def _numbered(number: int) -> dict[str, Any]:
+def numbered(number: int) -> dict[str, Any]:
+    """The reading of a publisher that has this number, from 1."""
     return made(f"d{number % 5}", number, timedelta(milliseconds=10 * number), number % 17 / 4)
 
 
@@ -68,18 +70,22 @@ def try_broker(trials: Trials, platform: Platform, nats: Nats) -> None:
     """All that is promised of a worker with a broker of its own."""
     platform.environment[_URL] = nats.url
     try_bad_configuration(trials, platform, ("NATS_URL",), environment={_URL: "http://nowhere"})
-    with trials.part("broker: it works"), platform.start() as instance, _publishing(nats) as publisher:
+    with (
+        trials.part("broker: it works"),
+        platform.start() as instance,
+        publishing(lambda: over_nats(nats)) as publisher,
+    ):
         instance.wait_until_ready()
-        _await_more(publisher)
+        await_more(publisher)
         with trials.check("broker: killed and started again under load, it costs no reading"):
             nats.kill()
             nats.restart()
-            _await_more(publisher)
+            await_more(publisher)
         with trials.check(f"broker: out of reach for {CUT:g} s, it costs no reading"):
             with platform.cut_off(nats.container):
                 threading.Event().wait(CUT)
             nats.wait_until_ready()
-            _await_more(publisher)
+            await_more(publisher)
         publisher.over.set()
         with trials.check("broker: every reading that was published counts once"):
             _expect_all(instance, publisher)
@@ -87,15 +93,23 @@ def try_broker(trials: Trials, platform: Platform, nats: Nats) -> None:
             _expect_published(instance, nats, publisher.published)
         with trials.check("broker: a drain acknowledges all that it has taken"):
             instance.signal("SIGTERM")
-            expect_same("exit code", 0, instance.exit_code(_GRACE))
+            expect_same("exit code", 0, instance.exit_code(GRACE))
             with nats.client() as client:
                 consumers = client.ask("$JS.API.CONSUMER.LIST.telemetry-readings")["consumers"]
             expect_same("messages that are not acknowledged", [0], [c["num_ack_pending"] for c in consumers])
 
 
 @contextmanager
-def _publishing(nats: Nats) -> Iterator[_Publisher]:
-    publisher = _Publisher(nats)
+def over_nats(nats: Nats) -> Iterator[Callable[[bytes], None]]:
+    """Publish to the stream of a worker, over one connection."""
+    with nats.client() as client:
+        yield lambda body: client.publish(READINGS, body)
+
+
+@contextmanager
+def publishing(connect: Callable[[], AbstractContextManager[Callable[[bytes], None]]]) -> Iterator[Publisher]:
+    """Publish for the time of a with block."""
+    publisher = Publisher(connect)
     thread = threading.Thread(target=publisher.run, daemon=True)
     thread.start()
     try:
@@ -105,20 +119,21 @@ def _publishing(nats: Nats) -> Iterator[_Publisher]:
         thread.join()
 
 
-def _await_more(publisher: _Publisher) -> None:
+def await_more(publisher: Publisher) -> None:
+    """Wait for `STEADY` more messages; raises `Unmet` when they are not published."""
     wanted = publisher.published + STEADY
-    wait_until(f"{STEADY} more messages", lambda: publisher.published >= wanted, _WITHIN, 0.02)
+    wait_until(f"{STEADY} more messages", lambda: publisher.published >= wanted, WITHIN, 0.02)
 
 
-def _expect_all(instance: Instance, publisher: _Publisher) -> None:
+def _expect_all(instance: Instance, publisher: Publisher) -> None:
     # One more may be held than it was told of.
-    wait_until("all readings", lambda: readings_of(instance, "added") >= publisher.published, _WITHIN, 0.1)
+    wait_until("all readings", lambda: readings_of(instance, "added") >= publisher.published, WITHIN, 0.1)
     numbers = range(1, int(readings_of(instance, "added")) + 1)
     expect(
         len(numbers) <= publisher.published + 1,
         f"{publisher.published} were published, {len(numbers)} counted",
     )
-    expect_windows(count(map(_numbered, numbers)), windows_of(instance))
+    expect_windows(count(map(numbered, numbers)), windows_of(instance))
 
 
 def _expect_published(instance: Instance, nats: Nats, number: int) -> None:
@@ -127,7 +142,7 @@ def _expect_published(instance: Instance, nats: Nats, number: int) -> None:
         client.listen(AGGREGATES, DEAD_LETTERS)
         client.publish(READINGS, _POISON)
         client.publish(READINGS, encoded([made("d0", 10 * number, timedelta(days=1), 1.0)]))
-        wait_until("a dead letter", lambda: settled_of(instance, "dead_letter") == dead + 1, _WITHIN, 0.1)
+        wait_until("a dead letter", lambda: settled_of(instance, "dead_letter") == dead + 1, WITHIN, 0.1)
         closed = [window for window in windows_of(instance) if window["closed"]]
         expect(bool(closed), "expected windows that have closed, there are none")
 
@@ -136,7 +151,7 @@ def _expect_published(instance: Instance, nats: Nats, number: int) -> None:
             return [json.loads(text) for name, text in client.heard if name == subject]
 
         wait_until(
-            "as many windows as have closed", lambda: len(heard(AGGREGATES)) >= len(closed), _WITHIN, 0.1
+            "as many windows as have closed", lambda: len(heard(AGGREGATES)) >= len(closed), WITHIN, 0.1
         )
         expect_same("windows", closed, sorted(heard(AGGREGATES), key=lambda w: (w["device"], w["start"])))
         expect_same("dead letters", [_POISON], [text for name, text in client.heard if name == DEAD_LETTERS])

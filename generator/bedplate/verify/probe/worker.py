@@ -29,6 +29,7 @@ from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
 from bedplate.verify.probe.metrics import scrape, total
 from bedplate.verify.probe.nats import Nats
 from bedplate.verify.probe.platform import Instance, Platform, readiness
+from bedplate.verify.probe.stored import try_stored
 from bedplate.verify.probe.trial import Trials, expect, expect_same, wait_until
 from bedplate.verify.probe.vectors import Case, load, payload
 from bedplate.verify.probe.wire import request
@@ -47,8 +48,10 @@ _ACCEPTED: Final = 202
 _FULL: Final = 503
 
 
-def try_worker(trials: Trials, platform: Platform, times: Times, broker: str | None) -> None:
-    """All that is promised: with the broker in memory, then with that of an image, if there is one."""
+def try_worker(
+    trials: Trials, platform: Platform, times: Times, broker: str | None, database: str | None
+) -> None:
+    """All that is promised: with broker and store in memory, then with those of images, if there are any."""
     image = platform.client.images.get(platform.image)
     if not try_start(trials, platform, image.labels, READY_MS):
         trials.skip("everything else", "the worker never became ready")
@@ -71,6 +74,10 @@ def try_worker(trials: Trials, platform: Platform, times: Times, broker: str | N
             try_broker(trials, platform, nats)
     elif broker:
         trials.skip("broker: everything", "the engine runs elsewhere and can't reach a broker of ours")
+    if database and (platform.direct or not broker):
+        try_stored(trials, platform, database, broker)
+    elif database:
+        trials.skip("store: everything", "the engine runs elsewhere and can't reach a broker of ours")
 
 
 def _trywindows(trials: Trials, instance: Instance) -> None:

@@ -1,0 +1,162 @@
+"""A worker whose results are in a database: each reading counts once there, whoever is killed meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from typing import Final
+
+from bedplate.verify.probe.broker import (
+    AGGREGATES,
+    GRACE,
+    READINGS,
+    WITHIN,
+    Publisher,
+    await_more,
+    numbered,
+    over_nats,
+    publishing,
+)
+from bedplate.verify.probe.counted import count, encoded, expect_windows, made, settled_of, windows_of
+from bedplate.verify.probe.database import Database
+from bedplate.verify.probe.metrics import scrape, total
+from bedplate.verify.probe.nats import Nats
+from bedplate.verify.probe.outage import try_database
+from bedplate.verify.probe.platform import Instance, Platform, readiness
+from bedplate.verify.probe.trial import Trials, expect, expect_same, wait_until
+from bedplate.verify.probe.wire import request
+
+_ACCEPTED: Final = 202
+_POLL: Final = 0.1
+_AGAIN: Final = 1_000
+"""Messages that come once more after all, as those do whose acknowledgement is lost."""
+
+
+def try_stored(trials: Trials, platform: Platform, image: str, broker: str | None) -> None:
+    """All that is promised of a worker with a PostgreSQL, and a NATS if there is one."""
+    with ExitStack() as beside:
+        database = beside.enter_context(Database(platform, image))
+        try_database(trials, platform, database)
+        if broker:
+            nats = beside.enter_context(Nats(platform, broker))
+            platform.environment["NATS_URL"] = nats.url
+            with trials.part("store: it works"):
+                _try_workers(trials, platform, database, nats)
+        else:
+            with trials.part("store: it works"), platform.start() as instance:
+                instance.wait_until_ready()
+                _try_worker(trials, instance, database)
+
+
+def _try_worker(trials: Trials, instance: Instance, database: Database) -> None:
+    """What a worker holds in its memory ends with it, so that only the database is killed."""
+    with publishing(lambda: _over_http(instance)) as publisher:
+        await_more(publisher)
+        _kill_database(trials, instance, database, publisher)
+        publisher.over.set()
+        with trials.check("store: every reading that was accepted counts once in the database"):
+            messages = publisher.published + _publish_again(publisher)
+            wait_until("all messages", lambda: settled_of(instance, "done") >= messages, WITHIN, _POLL)
+            _expect_stored(instance, database, publisher)
+
+
+def _try_workers(trials: Trials, platform: Platform, database: Database, nats: Nats) -> None:
+    """Two workers share the messages. One of them is killed, and another takes its place."""
+    with (
+        platform.start() as first,
+        platform.start() as second,
+        publishing(lambda: over_nats(nats)) as publisher,
+    ):
+        first.wait_until_ready()
+        second.wait_until_ready()
+        await_more(publisher)
+        _kill_database(trials, second, database, publisher)
+        with trials.check("store: a worker is killed under load, and others go on"):
+            expect(settled_of(first, "done") > 0, "expected that both had a part, one had none")
+            first.signal("SIGKILL")
+            await_more(publisher)
+        with platform.start() as third:
+            third.wait_until_ready()
+            await_more(publisher)
+            publisher.over.set()
+            with trials.check("store: every reading that was published counts once in the database"):
+                _publish_again(publisher)
+                wait_until("an end of the messages", lambda: not _left(nats), WITHIN, _POLL)
+                _expect_stored(third, database, publisher)
+            with trials.check("store: windows that have closed are published, once each"):
+                _expect_published(second, nats, publisher.published)
+            with trials.check("store: both workers drain with exit code 0"):
+                for instance in (second, third):
+                    instance.signal("SIGTERM")
+                    expect_same("exit code", 0, instance.exit_code(GRACE))
+
+
+def _kill_database(trials: Trials, instance: Instance, database: Database, publisher: Publisher) -> None:
+    with trials.check("store: while the database is away nothing is settled, and readiness stays"):
+        database.kill()
+        wait_until("db_up 0", lambda: total(scrape(instance.admin), "db_up") == 0, WITHIN, _POLL)
+        before = settled_of(instance, "done")
+        await_more(publisher)
+        expect_same("settled messages", before, settled_of(instance, "done"))
+        expect_same("status of /readyz", 200, readiness(instance.admin))
+    with trials.check("store: it goes on by itself when the database is back"):
+        database.restart()
+        await_more(publisher)
+        wait_until("more", lambda: settled_of(instance, "done") > before, WITHIN, _POLL)
+        expect(instance.is_running(), "expected the same process, it was started again")
+
+
+def _publish_again(publisher: Publisher) -> int:
+    """Publish the first messages anew; how many those were."""
+    again = range(1, min(publisher.published, _AGAIN) + 1)
+    with publisher.connect() as publish:
+        for number in again:
+            publish(encoded([numbered(number)]))
+    return len(again)
+
+
+def _stored(database: Database) -> int:
+    return int(database.ask("SELECT coalesce(sum(readings), 0) FROM windows"))
+
+
+def _expect_stored(instance: Instance, database: Database, publisher: Publisher) -> None:
+    stored = _stored(database)
+    # One more may be held than it was told of.
+    expect(
+        publisher.published <= stored <= publisher.published + 1,
+        f"{publisher.published} were published, {stored} counted",
+    )
+    expect_windows(count(map(numbered, range(1, stored + 1))), windows_of(instance))
+
+
+def _expect_published(instance: Instance, nats: Nats, number: int) -> None:
+    with nats.client() as client:
+        for device in range(5):
+            last = made(f"d{device}", 10 * number, timedelta(days=1), 1.0)
+            client.publish(READINGS, encoded([last]))
+        wait_until("an end of the messages", lambda: not _left(nats), WITHIN, _POLL)
+        closed = [window for window in windows_of(instance) if window["closed"]]
+        expect(bool(closed), "expected windows that have closed, there are none")
+        wait_until(
+            f"one message on {AGGREGATES} for each of {len(closed)} windows",
+            lambda: client.ask("$JS.API.STREAM.INFO.telemetry-results")["state"]["messages"] == len(closed),
+            WITHIN,
+            _POLL,
+        )
+    wait_until("an empty outbox", lambda: total(scrape(instance.admin), "outbox_windows") == 0, WITHIN, _POLL)
+
+
+def _left(nats: Nats) -> int:
+    """Messages that nobody has acknowledged."""
+    with nats.client() as client:
+        (consumer,) = client.ask("$JS.API.CONSUMER.LIST.telemetry-readings")["consumers"]
+    return int(consumer["num_pending"] + consumer["num_ack_pending"])
+
+
+@contextmanager
+def _over_http(instance: Instance) -> Iterator[Callable[[bytes], None]]:
+    def post(body: bytes) -> None:
+        expect_same("status", _ACCEPTED, request(instance.admin, "POST", "/v1/messages", body=body).status)
+
+    yield post
