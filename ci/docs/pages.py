@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from mkdocs.structure.files import Files
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-SCHEMAS: Final = ROOT / "generator/bedplate/verify"
-REPORT: Final = SCHEMAS / "report.schema.json"
-OUTSIDE: Final = "../generator/bedplate/verify/"
-"""How pages name the schemas, which are published in `schemas/`."""
+REPORT: Final = ROOT / "generator/bedplate/verify/report.schema.json"
+OUTPUT: Final = sorted((ROOT / "generator/bedplate/commands").glob("*.schema.json"))
+OUTSIDE: Final = re.compile(r"\]\(((?:\.\./)*)\.\./generator/bedplate/\w+/(\w+\.schema\.json)\)")
+"""How pages link to a schema, all of which are published in `schemas/`."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -37,17 +38,19 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "questions": questions(questionnaire, catalogue),
         "boards": boards(catalogue),
         "versions": versions(catalogue),
-        "report-schema": report_schema(json.loads(REPORT.read_text(encoding="utf-8"))),
+        "report-schema": report_schema(),
+        "output-schemas": output_schemas(),
     }
     for name, lines in pages.items():
         files.append(File.generated(config, f"reference/{name}.md", content="\n".join(lines) + "\n"))
-    files.append(File.generated(config, f"schemas/{REPORT.name}", abs_src_path=str(REPORT)))
+    for path in (REPORT, *OUTPUT):
+        files.append(File.generated(config, f"schemas/{path.name}", abs_src_path=str(path)))
     return files
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Have links to a schema lead to where it is published."""
-    return markdown.replace(f"]({OUTSIDE}", "](schemas/")
+    return OUTSIDE.sub(r"](\1schemas/\2)", markdown)
 
 
 def command_line() -> Iterable[str]:
@@ -163,13 +166,32 @@ def versions(catalogue: Catalogue) -> Iterable[str]:
         yield ""
 
 
-def report_schema(schema: Mapping[str, Any]) -> Iterable[str]:
+def report_schema() -> Iterable[str]:
     """The members of a report, object by object."""
-    yield f"# Schema of the report\n\n{schema['description']} The schema itself is"
-    yield f"[{REPORT.name}](../schemas/{REPORT.name}), with the id `{schema['$id']}`.\n"
-    for name, part in {"report": schema, **schema["$defs"]}.items():
+    yield "# Schema of the report\n"
+    yield from _schema(REPORT, "##")
+
+
+def output_schemas() -> Iterable[str]:
+    """What each command prints with `--json`, object by object."""
+    yield "# Schemas of the output\n\nWhat commands print on standard output with `--json`. Notes and"
+    yield "messages go to standard error; a command that ends with a message alone prints no JSON."
+    yield "`bedplate verify --json` prints [its report](report-schema.md), and `bedplate list --json` is a"
+    yield "schema itself: of the answers to the [questions](questions.md).\n"
+    for path in OUTPUT:
+        yield f"## {path.name.removesuffix('.schema.json')}\n"
+        yield from _schema(path, "###")
+
+
+def _schema(path: Path, heading: str) -> Iterable[str]:
+    """What a schema is about, and a table for each of its objects; that of the whole comes first."""
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    yield f"{schema['description']} The schema itself is"
+    yield f"[{path.name}](../schemas/{path.name}), with the id `{schema['$id']}`.\n"
+    for name, part in {"": schema, **schema.get("$defs", {})}.items():
         if part.get("required"):
-            yield f"## {name}\n"
+            if name:
+                yield f"{heading} {name}\n"
             yield from _head("member", "type", "what it is")
             yield from _members(part)
             yield ""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from output import told
 from shell import ROOT, Cli
 
 needs_toolchains = pytest.mark.skipif(
@@ -70,7 +71,7 @@ def test_a_lock_file_that_does_not_fit_is_found_and_mended(checkout: Cli) -> Non
 
     checked = checkout.bedplate("lock", "--check", "--engine", "host", "--json")
     assert checked.returncode == 1
-    assert json.loads(checked.stdout)["changes"] == [
+    assert told(checked, "lock")["changes"] == [
         {"lock": "http-api: go.sum", "state": "stale"},
         {"lock": "sensor-node: Cargo.lock", "state": "missing"},
     ]

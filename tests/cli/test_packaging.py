@@ -145,6 +145,14 @@ def test_an_installation_can_list_explain_and_advise(cli: Cli, releases: Release
         assert finished.returncode == 0, finished.stderr
 
 
+def test_a_wheel_brings_the_schemas_of_what_commands_print(releases: Releases) -> None:
+    names = {path.relative_to(ROOT / "generator") for path in (ROOT / "generator").rglob("*.schema.json")}
+    brought = {
+        path.relative_to(releases.first.directory) for path in releases.first.directory.rglob("*.schema.json")
+    }
+    assert brought == names
+
+
 def test_a_wheel_is_small_and_names_no_place_where_it_was_built(releases: Releases) -> None:
     assert releases.first.wheel.stat().st_size <= MOST_MB * 1e6
     template = releases.first.directory / "template"

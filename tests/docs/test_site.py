@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -140,6 +141,18 @@ def test_the_reference_has_every_version(site: Path, pages: dict[Path, Page], pa
     assert [item for pair in data("versions", part).items() for item in pair if str(item) not in texts] == []
 
 
-def test_the_report_s_schema_is_published(site: Path) -> None:
-    published = (site / "schemas/report.schema.json").read_bytes()
-    assert published == (ROOT / "generator/bedplate/verify/report.schema.json").read_bytes()
+SCHEMAS = sorted((ROOT / "generator").rglob("*.schema.json"))
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=lambda path: path.name)
+def test_every_schema_is_published_and_told(site: Path, pages: dict[Path, Page], schema: Path) -> None:
+    assert (site / "schemas" / schema.name).read_bytes() == schema.read_bytes()
+    name = "report-schema" if schema.name == "report.schema.json" else "output-schemas"
+    page = pages[site / f"reference/{name}.html"]
+    content = json.loads(schema.read_text(encoding="utf-8"))
+    assert f"../schemas/{schema.name}" in page.links
+    assert content["$id"] in page.texts
+    members = {
+        name for part in (content, *content.get("$defs", {}).values()) for name in part.get("required", ())
+    }
+    assert members - set(page.texts) == set()

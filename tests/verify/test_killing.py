@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from bedplate.verify import sweep
+from output import told
 from tiny_project import TinyProject
 from verify_user import Engine, User
 
@@ -131,7 +131,7 @@ def test_what_is_left_when_all_were_killed_is_swept(user: User, engine: Engine, 
         assert len(user.directories()) == 1
         other.send_signal(signal.SIGTERM)
         other.communicate(timeout=WITHIN)
-    assert json.loads(user.verify("--sweep", "--json").stdout).keys().isdisjoint({run, living})
+    assert told(user.verify("--sweep", "--json"), "sweep").keys().isdisjoint({run, living})
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
