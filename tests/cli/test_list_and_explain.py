@@ -125,6 +125,7 @@ OTHER_ANSWERS = {
     "http2": ("true",),
     "rate_limit": ("true",),
     "board": ("mps2-an505", "lm3s6965", "stm32f405"),
+    "runtime": ("rtic",),
     "deploy": ("none", "systemd"),
     "ci": ("gitlab", "none"),
 }
@@ -134,7 +135,7 @@ LOCKS = {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum"} | {
 }
 ONLY_GO = {"module_prefix", "database", "broker", "auth"}
 ONLY_RUST = {"tls", "http2", "rate_limit"}
-ONLY_FIRMWARE = {"board"}
+ONLY_FIRMWARE = {"board", "runtime"}
 NOT_ASKED = {
     "go-service": ONLY_RUST | ONLY_FIRMWARE,
     "rust-service": ONLY_GO | ONLY_FIRMWARE,

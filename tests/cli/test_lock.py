@@ -65,7 +65,7 @@ def test_a_lock_file_that_does_not_fit_is_found_and_mended(checkout: Cli) -> Non
     for key, files in index.items():
         stale[key] = {name: (locks / file).read_text() for name, file in files.items()}
     stale["http-api"]["go.sum"] = "\n"
-    del stale["sensor-node"]
+    del stale["sensor-node,runtime=bare"]
     rewrite(checkout, stale)
     before = contents(checkout.directory)
 
@@ -73,7 +73,7 @@ def test_a_lock_file_that_does_not_fit_is_found_and_mended(checkout: Cli) -> Non
     assert checked.returncode == 1
     assert told(checked, "lock")["changes"] == [
         {"lock": "http-api: go.sum", "state": "stale"},
-        {"lock": "sensor-node: Cargo.lock", "state": "missing"},
+        {"lock": "sensor-node,runtime=bare: Cargo.lock", "state": "missing"},
     ]
     assert contents(checkout.directory) == before
 

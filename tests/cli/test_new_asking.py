@@ -64,7 +64,15 @@ def test_refuses_an_answer_that_turns_out_to_be_hidden(cli: Cli) -> None:
     with asked(cli, "new", "demo", "--set", "module_prefix=example.com") as terminal:
         terminal.expect("What are you building")
         terminal.send(6 * DOWN + ENTER)
-        questions = ("Name of the project", "One sentence", "Who holds", "Licence", "Which board", "runs")
+        questions = (
+            "Name of the project",
+            "One sentence",
+            "Who holds",
+            "Licence",
+            "Which board",
+            "What calls",
+            "runs",
+        )
         for help_text in questions:
             terminal.expect(help_text)
             terminal.send(ENTER)

@@ -34,7 +34,7 @@ ANSWERS = [
     ("event-worker", ("broker=nats", "database=postgres")),
     ("tcp-proxy", ("rate_limit=true",)),
     *(("sensor-node", (f"board={board}",)) for board in BOARDS),
-    ("sensor-node", ("ci=gitlab",)),
+    ("sensor-node", ("ci=gitlab", "runtime=rtic")),
 ]
 GO = ("http-api", "rpc-api", "event-worker", "metrics-exporter")
 SHARED = {".copier-answers.yml", ".editorconfig", ".gitattributes", "LICENSE", "SECURITY.md", "README.md"}

@@ -1,6 +1,6 @@
 //! Who must have reported before the watchdog is fed.
 //!
-//! A watchdog that the main loop feeds proves only that the main loop runs. Here each activity
+//! A watchdog that is fed each time around proves only that something goes around. Here each activity
 //! checks in when it has got something done, and the watchdog is fed when all of them have since
 //! the last time.
 

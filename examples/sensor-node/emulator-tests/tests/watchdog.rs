@@ -16,7 +16,7 @@ fn bite(pace: Pace, case: &str) -> (u8, bool) {
 }
 
 #[test]
-fn bites_when_the_main_loop_hangs() {
+fn bites_when_a_turn_hangs() {
     assert_eq!(bite(Pace::Free, "hang"), (Cause::Watchdog as u8, false));
 }
 

@@ -6,7 +6,6 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use cortex_m::peripheral::syst::SystClkSource;
-use cortex_m_rt::exception;
 
 static TICKS: AtomicU32 = AtomicU32::new(0);
 
@@ -37,20 +36,8 @@ pub(crate) fn now() -> u32 {
     TICKS.load(Ordering::Relaxed)
 }
 
-/// Sleeps until the next interrupt, unless there is something to do already.
-///
-/// Interrupts are off between the question and the sleep, so none can slip in between; a pending
-/// one ends the sleep all the same.
-pub(crate) fn sleep_unless(busy: impl FnOnce() -> bool) {
-    cortex_m::interrupt::free(|_| {
-        if !busy() {
-            cortex_m::asm::wfi();
-        }
-    });
-}
-
-#[exception]
-fn SysTick() {
-    // Only this handler writes: no read-modify-write instruction is needed, and some cores have none.
+/// To be called by the interrupt, and by nothing else.
+pub(crate) fn on_tick() {
+    // Only the interrupt writes: no read-modify-write instruction is needed, and some cores have none.
     TICKS.store(now().wrapping_add(1), Ordering::Relaxed);
 }

@@ -7,7 +7,7 @@ use app::report::Outgoing;
 
 use crate::board;
 
-/// A queue with one producer, the receive interrupt, and one consumer, the main loop. Each index is
+/// A queue with one producer, the receive interrupt, and one consumer, the device. Each index is
 /// written by one of them only and runs through all of `u8`, so neither needs to lock.
 struct Queue {
     bytes: [AtomicU8; Queue::CAPACITY as usize],

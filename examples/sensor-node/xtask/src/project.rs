@@ -14,3 +14,5 @@ pub const MACHINE: &str = "mps2-an385";
 pub const FLASH: Range<u32> = 0x0000_0000..0x0040_0000;
 /// The addresses of the stack, which comes first in RAM.
 pub const STACK: Range<u32> = 0x2000_0000..0x2000_0400;
+/// The exceptions that interrupts preempt, by their numbers: none, all have the same priority.
+pub const PREEMPTED: &[usize] = &[];

@@ -1,9 +1,9 @@
 //! How deep the stacks can get, from the call graph.
 //!
-//! The main stack holds, at worst, the deepest path from the reset on, the deepest interrupt on top
-//! of it (all have the same priority, so one at a time), the non-maskable interrupt on top of that,
-//! and what the processor pushes when that one faults. The fault handler goes on with a stack of
-//! its own, where only the non-maskable interrupt can come on top.
+//! The main stack holds, at worst, the deepest path from the reset on, what all interrupts preempt
+//! on top of it, the deepest interrupt on top of that (all have the same priority, so one at a time),
+//! the non-maskable interrupt, and what the processor pushes when that one faults. The fault handler
+//! goes on with a stack of its own, where only the non-maskable interrupt can come on top.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +11,7 @@ use crate::Result;
 use crate::budgets::{self, Budgets};
 use crate::disassembly::Program;
 use crate::image::Image;
+use crate::project::PREEMPTED;
 
 /// What the processor pushes when it takes an exception: eight words, and one to align them.
 const EXCEPTION: u32 = 36;
@@ -33,6 +34,11 @@ impl Depth {
     ///
     /// If there are calls that can't be followed, or functions that call themselves.
     pub fn of(program: &Program) -> Result<Self> {
+        Self::with(program, PREEMPTED)
+    }
+
+    /// The same, with the exceptions given that interrupts preempt.
+    fn with(program: &Program, preempted: &[usize]) -> Result<Self> {
         let [reset, nmi, hard_fault, others @ ..] = program.vectors.as_slice() else {
             return Err("the vector table has no handler".into());
         };
@@ -40,12 +46,14 @@ impl Depth {
         let floating = program.functions.values().any(|function| function.floating > 0);
         let exception = if floating { FLOATING_EXCEPTION } else { EXCEPTION };
         let nmi = exception + walk.deepest(*nmi)?;
-        let mut interrupt = 0;
-        for handler in others.iter().filter(|handler| **handler != 0) {
-            interrupt = interrupt.max(exception + walk.deepest(*handler)?);
+        let (mut below, mut interrupt) = (0, 0);
+        for (number, handler) in (4..).zip(others).filter(|(_, handler)| **handler != 0) {
+            let depth = exception + walk.deepest(*handler)?;
+            let level = if preempted.contains(&number) { &mut below } else { &mut interrupt };
+            *level = depth.max(*level);
         }
         Ok(Self {
-            main: walk.deepest(*reset)? + interrupt + nmi + exception,
+            main: walk.deepest(*reset)? + below + interrupt + nmi + exception,
             emergency: walk.deepest(*hard_fault)? + nmi,
         })
     }
@@ -124,11 +132,14 @@ mod tests {
             (14, 10, &[12]),
             (16, 24, &[]),
         ]);
-        let depth = Depth::of(&program).unwrap();
+        let depth = Depth::with(&program, &[]).unwrap();
         let reset = 100 + 10 + 40;
         let interrupt = 36 + 4 + 40;
         assert_eq!(depth.main, reset + interrupt + (36 + 8) + 36);
         assert_eq!(depth.emergency, 24 + (36 + 8));
+
+        let preempted = Depth::with(&program, &[4]).unwrap();
+        assert_eq!(preempted.main, depth.main + 36 + 20);
     }
 
     #[test]

@@ -32,9 +32,12 @@ class Chip:
     flash_budget: int
     bus_faults: bool
     haste: float = 1.0
+    lowest_priority: int = 0xE0
+    """Of an interrupt, as its registers have it."""
 
     @classmethod
-    def read(cls, entry: Mapping[str, Any]) -> Self:
+    def read(cls, entry: Mapping[str, Any], flash_budget: int) -> Self:
         """Take what is needed from an entry of questions/boards.yml."""
         flash, ram = (Memory(entry[name]["origin"], entry[name]["length"]) for name in ("flash", "ram"))
-        return cls(flash, ram, entry["budgets"]["flash"], entry["bus_faults"], entry.get("haste", 1.0))
+        lowest = 0x100 - (1 << 8 - entry["priority_bits"])
+        return cls(flash, ram, flash_budget, entry["bus_faults"], entry.get("haste", 1.0), lowest)

@@ -48,24 +48,27 @@ class Crash:
     """Whether it takes a bus that refuses something."""
 
 
-def crashes(ram: Memory) -> tuple[Crash, ...]:
-    """Faults that are told apart by their status, and a program that hangs. Opcodes: Arm DDI 0403, A7.7."""
+def crashes(chip: Chip) -> tuple[Crash, ...]:
+    """Faults that are told apart by their status, and a program that hangs. Opcodes: Arm DDI 0403, A7.7.
+
+    What hangs keeps out interrupts of the lowest priority (BASEPRI), where tasks take the turns of a device.
+    """
     return (
         Crash("an undefined instruction", (0xDE00,), FAULT, 1 << 16, 0),
         Crash("a division by zero", (0xFBB0, 0xF0F1), FAULT, 1 << 25, 0),
         Crash("a read where there is nothing", (0x6808,), FAULT, 1 << 9, 0, r1=_NOWHERE, of_the_bus=True),
-        Crash("a stack that overflows", (0xB4FF, 0xE7FD), FAULT, sp_in=_just_below(ram.origin)),
-        Crash("a loop without end", (0xE7FE,), WATCHDOG),
+        Crash("a stack that overflows", (0xB4FF, 0xE7FD), FAULT, sp_in=_just_below(chip.ram.origin)),
+        Crash("a loop without end", (0xF381, 0x8811, 0xE7FE), WATCHDOG, r1=chip.lowest_priority),
     )
 
 
 def try_crashes(trials: Trials, node: Node, debugger: Address, chip: Chip) -> None:
     """End one run after the other of a node that is welcomed; boots are counted from power-on."""
     ram = chip.ram
-    for crash in crashes(ram):
+    for crash in crashes(chip):
         if crash.of_the_bus and not chip.bus_faults:
             trials.skip(f"crash: {crash.name}", "the emulator answers whatever this board's bus is asked for")
-    possible = [crash for crash in crashes(ram) if chip.bus_faults or not crash.of_the_bus]
+    possible = [crash for crash in crashes(chip) if chip.bus_faults or not crash.of_the_bus]
     for boots, crash in enumerate(possible, 1):
         with trials.check(f"crash: {crash.name} is told at the next boot"):
             epitaph = _crash(node, debugger, ram, crash)

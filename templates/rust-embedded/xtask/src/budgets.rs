@@ -18,9 +18,9 @@ pub struct Budgets {
     pub stack: u32,
     /// The deepest that the stack of the fault path can get.
     pub emergency_stack: u32,
-    /// From reset until the main loop begins.
+    /// From reset until the first turn begins.
     pub instructions_to_ready: u32,
-    /// The longest turn of the main loop.
+    /// The longest turn.
     pub instructions_a_turn: u32,
 }
 

@@ -72,7 +72,7 @@ impl Uart {
         }
     }
 
-    /// The transmitter has room again, for which the main loop was woken.
+    /// The transmitter has room again, which is for the next turn.
     pub(super) fn on_transmit(&self) {
         self.int_clear.write(INT_TX);
     }

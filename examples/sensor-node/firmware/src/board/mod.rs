@@ -7,10 +7,13 @@
 //! | `resume_receiving` | hands over what the queue had no room for |
 //! | `can_transmit`, `transmit` | gives the UART a byte if it has room |
 //! | `sample` | reads the sensor |
+//! | `on_uart0_rx` | handles the interrupt of this name |
+//! | `on_uart0_tx` | handles the interrupt of this name |
 //! | `start_watchdog`, `feed_watchdog` | an unfed watchdog calls `watchdog::on_bark`, then resets |
 
 mod chip;
 mod cmsdk_uart;
+pub(crate) mod interrupt;
 mod made_up_sensor;
 mod mps2_an385;
 mod sp805;

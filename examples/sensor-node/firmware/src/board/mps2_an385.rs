@@ -5,8 +5,8 @@
 use cortex_m::peripheral::NVIC;
 use cortex_m_rt::exception;
 
-use super::chip::{Handler, Interrupt, handlers};
 use super::cmsdk_uart::Uart;
+use super::interrupt::{UART0_RX, UART0_TX};
 use super::made_up_sensor;
 use super::sp805::Watchdog;
 use crate::watchdog;
@@ -17,14 +17,6 @@ const CLOCK_HZ: u32 = 25_000_000;
 const UART0: Uart = unsafe { Uart::at(0x4000_4000) };
 // SAFETY: likewise.
 const WATCHDOG: Watchdog = unsafe { Watchdog::at(0x4000_8000) };
-
-const UART0_RX: Interrupt = Interrupt(0);
-const UART0_TX: Interrupt = Interrupt(1);
-
-#[unsafe(link_section = ".vector_table.interrupts")]
-#[unsafe(no_mangle)]
-#[used]
-static __INTERRUPTS: [Handler; 2] = handlers(&[(UART0_RX, on_uart_rx), (UART0_TX, on_uart_tx)]);
 
 /// An external oscillator runs from reset on: there is nothing to start.
 pub(crate) fn start_clock() -> u32 {
@@ -51,11 +43,11 @@ pub(crate) fn transmit(byte: u8) -> bool {
     UART0.transmit(byte)
 }
 
-unsafe extern "C" fn on_uart_rx() {
+pub(crate) extern "C" fn on_uart0_rx() {
     UART0.on_receive();
 }
 
-unsafe extern "C" fn on_uart_tx() {
+pub(crate) extern "C" fn on_uart0_tx() {
     UART0.on_transmit();
 }
 

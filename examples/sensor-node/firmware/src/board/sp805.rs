@@ -4,7 +4,7 @@
 
 use super::chip::Register;
 
-/// How long it waits. A turn of the main loop takes no millisecond; but an emulator whose host is
+/// How long it waits. A turn takes no millisecond; but an emulator whose host is
 /// busy skips a second or two at once.
 const WAITS_MS: u32 = 4_000;
 

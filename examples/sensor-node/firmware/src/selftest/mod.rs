@@ -72,6 +72,7 @@ static CASE: AtomicU8 = AtomicU8::new(Case::Nothing as u8);
 static EXITS: AtomicBool = AtomicBool::new(false);
 /// The cycles that it took to arrange the case, which the released image does without.
 static ARRANGING: AtomicU32 = AtomicU32::new(0);
+static READY: AtomicBool = AtomicBool::new(false);
 static WOKE_AT: AtomicU32 = AtomicU32::new(0);
 static LONGEST_TURN: AtomicU32 = AtomicU32::new(0);
 
@@ -100,8 +101,8 @@ pub(crate) fn arrange(setup: Setup) -> Setup {
     }
 }
 
-/// To be called when the main loop is about to begin.
-pub(crate) fn on_ready() {
+/// The first turn is about to begin.
+fn on_ready() {
     if is(Case::Budget) {
         let starting = counter::since(ARRANGING.load(Relaxed));
         write_figure("instructions to ready", counter::instructions(starting));
@@ -127,8 +128,12 @@ pub(crate) fn on_clock() {
     counter::hand_over();
 }
 
-/// To be called at the start of each turn of the main loop.
+/// To be called at the start of each turn.
 pub(crate) fn on_wake() {
+    if !READY.load(Relaxed) {
+        READY.store(true, Relaxed);
+        on_ready();
+    }
     WOKE_AT.store(counter::cycles(), Relaxed);
 }
 

@@ -1,4 +1,4 @@
-//! What the file of a board is written with: registers, and the table of its interrupts.
+//! What the file of a board is written with: registers and interrupts.
 #![expect(unsafe_code, reason = "touches registers")]
 
 use cortex_m::interrupt::InterruptNumber;
@@ -29,32 +29,11 @@ impl Register {
 
 /// An interrupt, by its number in the chip's manual.
 #[derive(Clone, Copy)]
-pub(super) struct Interrupt(pub(super) u16);
+pub(crate) struct Interrupt(pub(super) u16);
 
 // SAFETY: the numbers are constants.
 unsafe impl InterruptNumber for Interrupt {
     fn number(self) -> u16 {
         self.0
     }
-}
-
-/// What the processor calls.
-pub(super) type Handler = unsafe extern "C" fn();
-
-unsafe extern "C" {
-    fn DefaultHandler();
-}
-
-/// The board's part of the vector table, up to the last interrupt that is used.
-#[expect(clippy::indexing_slicing, reason = "the compiler builds the table")]
-#[expect(clippy::arithmetic_side_effects, reason = "and counts")]
-pub(super) const fn handlers<const N: usize>(used: &[(Interrupt, Handler)]) -> [Handler; N] {
-    let mut table: [Handler; N] = [DefaultHandler; N];
-    let mut next = 0;
-    while next < used.len() {
-        let (interrupt, handler) = used[next];
-        table[interrupt.0 as usize] = handler;
-        next += 1;
-    }
-    table
 }
