@@ -7,6 +7,7 @@ much as it takes to make it crash.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import select
 import socket
@@ -266,6 +267,7 @@ class SimulatedNode:
         self._link.sendall(cobs.encode(content + struct.pack("<H", check)) + b"\0")
 
     def _debug(self) -> None:
+        statuses = itertools.cycle((0x0100_000F, 0x0100_0000))  # in SysTick, and in no exception
         while not self._over.is_set():
             try:
                 debugger, _ = self._listeners[1].accept()
@@ -274,12 +276,14 @@ class SimulatedNode:
             with debugger, contextlib.suppress(OSError):
                 debugger.settimeout(PATIENCE)
                 debugger.sendall(b"$T05thread:01;#07")
-                code, at = (), 0
+                code, at, status = (), 0, next(statuses)
                 while data := debugger.recv(4_096):
                     for command in re.findall(rb"\$(.*?)#..", data):
                         if written := re.fullmatch(rb"M(\w+),\w+:(\w+)", command):
                             at, raw = int(written[1], 16), bytes.fromhex(written[2].decode())
                             code = struct.unpack(f"<{len(raw) // 2}H", raw)[1:]
-                        if command == b"D":
+                        if command == b"D" and code:
                             self._crash = (*code, at)
-                        debugger.sendall(b"+$l<target/>#c8" if command.startswith(b"q") else b"+$OK#9a")
+                        answer = status.to_bytes(4, "little").hex() if command == b"p19" else "OK"
+                        answer = "l<target/>" if command.startswith(b"q") else answer
+                        debugger.sendall(b"+$%b#%02x" % (answer.encode(), sum(answer.encode()) & 0xFF))

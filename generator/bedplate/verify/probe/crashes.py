@@ -12,11 +12,11 @@ from typing import Final
 
 from bedplate.verify.probe import frames
 from bedplate.verify.probe.chip import Chip, Memory
-from bedplate.verify.probe.debugger import PC, Debugger
+from bedplate.verify.probe.debugger import PC, XPSR, Debugger
 from bedplate.verify.probe.frames import Frame
 from bedplate.verify.probe.greeting import EPOCH
 from bedplate.verify.probe.node import Node
-from bedplate.verify.probe.trial import Trials, expect, expect_same
+from bedplate.verify.probe.trial import Trials, Unmet, expect, expect_same
 from bedplate.verify.probe.wire import Address
 
 PIN, WATCHDOG, FAULT = 1, 2, 3
@@ -26,6 +26,10 @@ _NOWHERE: Final = 0xA000_0000
 """In the part of the address space for external devices, of which the boards have none."""
 _FRAME: Final = 32
 """Bytes that an exception pushes: with less room than that a stack is full."""
+_ATTEMPTS: Final = 100
+_EXCEPTION_NUMBER: Final = 0x1FF
+_OF_THE_PROGRAM: Final = {0, 14}
+"""Exceptions that a program may be in: none, or PendSV, where tasks take turns. Arm DDI 0403, B1.5.2."""
 _ROOM: Final = 64
 """Bytes at the end of RAM that the instructions take."""
 
@@ -116,13 +120,21 @@ def _judge(epitaph: Frame, crash: Crash, ram: Memory, boots: int) -> None:
 
 
 def _run(debugger: Address, ram: Memory, code: tuple[int, ...], r0: int, r1: int) -> None:
-    """Make the core run this code instead of its program."""
+    """Make the core run this code instead of its program, which it must not be in an interrupt of.
+
+    There the code would keep out all other interrupts of that priority, that of a watchdog among them.
+    """
     instructions = (_ENABLE_INTERRUPTS, *code)
-    with Debugger(debugger) as halted:
-        halted.write(_unused(ram), struct.pack(f"<{len(instructions)}H", *instructions))
-        halted.set_register(0, r0)
-        halted.set_register(1, r1)
-        halted.set_register(PC, _unused(ram))
+    for _ in range(_ATTEMPTS):
+        with Debugger(debugger) as halted:
+            if halted.register(XPSR) & _EXCEPTION_NUMBER not in _OF_THE_PROGRAM:
+                continue
+            halted.write(_unused(ram), struct.pack(f"<{len(instructions)}H", *instructions))
+            halted.set_register(0, r0)
+            halted.set_register(1, r1)
+            halted.set_register(PC, _unused(ram))
+            return
+    raise Unmet(f"halted {_ATTEMPTS} times, and the core was in an interrupt each time")
 
 
 def _just_below(origin: int) -> range:

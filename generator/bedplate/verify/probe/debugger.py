@@ -15,6 +15,8 @@ from bedplate.verify.probe.wire import Address
 
 PC: Final = 15
 """The number of the program counter, as that of r0 to r12 is 0 to 12."""
+XPSR: Final = 25
+"""The number of the program status, as QEMU describes a core of the M profile."""
 
 
 class Debugger:
@@ -37,6 +39,10 @@ class Debugger:
                 self._do("D")
         finally:
             self._socket.close()
+
+    def register(self, number: int) -> int:
+        """The value of one of the core's registers."""
+        return int.from_bytes(bytes.fromhex(self._ask(f"p{number:x}")), "little")
 
     def set_register(self, number: int, value: int) -> None:
         """Set one of the core's registers."""
