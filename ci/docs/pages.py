@@ -24,6 +24,7 @@ REPORT: Final = ROOT / "generator/bedplate/verify/report.schema.json"
 OUTPUT: Final = sorted((ROOT / "generator/bedplate/commands").glob("*.schema.json"))
 OUTSIDE: Final = re.compile(r"\]\(((?:\.\./)*)\.\./generator/bedplate/\w+/(\w+\.schema\.json)\)")
 """How pages link to a schema, all of which are published in `schemas/`."""
+CODE_OR_BAR: Final = re.compile(r"(``.*?``|`[^`]*`)|\|", re.DOTALL)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -135,7 +136,8 @@ def boards(catalogue: Catalogue) -> Iterable[str]:
     yield "# Boards\n\nThe answers to [`board`](questions.md#board). [Add a board](../how-to/add-a-board.md)"
     yield "says how there can be one more. Budgets are in bytes, and in instructions where the name says so;"
     yield "tests of a project hold them.\n"
-    entries = read_config(ROOT)["boards"]["default"]
+    config = read_config(ROOT)
+    entries = config["boards"]["default"]
     for board in catalogue.boards.values():
         yield f"## {board.name}\n\n{board.title}\n"
         yield from _head("Core", board.core)
@@ -147,6 +149,11 @@ def boards(catalogue: Catalogue) -> Iterable[str]:
         for name, budget in entries[board.name]["budgets"].items():
             yield _row(f"Budget: {name.replace('_', ' ')}", f"{budget:,}")
         yield ""
+    yield "## What a runtime adds\n\nTo the budgets of each board, by the answer to"
+    yield "[`runtime`](questions.md#runtime).\n"
+    yield from _head("runtime", "budget", "more")
+    for runtime, more in config["runtimes"]["default"].items():
+        yield from (_row(runtime, name.replace("_", " "), f"{extra:,}") for name, extra in more.items())
 
 
 def versions(catalogue: Catalogue) -> Iterable[str]:
@@ -249,5 +256,6 @@ def _head(*titles: str) -> Iterable[str]:
 
 
 def _row(*cells: str) -> str:
-    escaped = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
-    return f"| {' | '.join(escaped)} |"
+    """A row of a table. A bar within code is no border there, and a backslash before it would be shown."""
+    escaped = (CODE_OR_BAR.sub(lambda found: found[1] or "\\|", cell) for cell in cells)
+    return " ".join(f"| {' | '.join(escaped)} |".splitlines())

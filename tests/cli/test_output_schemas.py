@@ -189,8 +189,8 @@ def test_a_schema_is_named_after_its_command_and_describes_each_member(path: Pat
     assert schema["$id"] == f"urn:bedplate:{path.name.removesuffix('.schema.json')}:1"
     assert schema["description"].startswith("What `bedplate ")
     parts = (schema, *schema.get("$defs", {}).values())
-    members = {name: member for part in parts for name, member in part.get("properties", {}).items()}
-    assert [name for name, member in members.items() if not member.get("description")] == []
+    members = [member for part in parts for member in part.get("properties", {}).items()]
+    assert [name for name, member in members if not member.get("description")] == []
 
 
 @pytest.mark.parametrize(

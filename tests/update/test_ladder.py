@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -66,7 +65,7 @@ def climbs(run: Run, origin: Path, domain: str) -> list[Climb]:
     snapshot = Snapshot.take(origin, run.directory)
     ladder = Ladder.take(snapshot, run.directory)
     return [
-        Climb.of(run, ladder, snapshot.questionnaire, Row(domain), rung, work)
+        Climb.of(run, ladder, snapshot.questionnaire, Row(domain), rung, work, {})
         for rung, work in ladder.of(domain)
     ]
 
@@ -122,21 +121,23 @@ def test_level_update_builds_what_it_has_updated() -> None:
 
 def test_an_updated_project_is_built_unless_one_before_is_alike(run: Run, template: Cli) -> None:
     (climb,) = climbs(run, template.directory, "http-api")
-    assert failures(climb) == {}
-    twin = replace(climb, directory=climb.directory / "twin")
-    shutil.copytree(climb.project, twin.project)
+    twin = replace(climb, rung=replace(climb.rung, title="two"), directory=climb.directory / "two")
+    other = replace(
+        twin,
+        rung=replace(climb.rung, title="three"),
+        work=replace(climb.work, added={"mine.txt": "otherwise\n"}),
+        directory=climb.directory / "three",
+    )
     built: list[Path] = []
 
     def build(subject: Subject) -> Findings:
         built.append(subject.root)
         return Findings()
 
-    subject = Subject(Path(), "", {})
-    twin.built(build, (climb,), subject)
-    assert built == []
-    (twin.project / "mine.txt").write_text("otherwise\n")
-    twin.built(build, (climb,), subject)
-    assert built == [twin.project]
+    for one in (climb, twin, other):
+        assert failures(one) == {}
+        one.built(build, Subject(Path(), "", {}))
+    assert built == [climb.project, other.project]
 
 
 def test_a_change_of_the_template_and_the_users_work_meet(run: Run, template: Cli) -> None:

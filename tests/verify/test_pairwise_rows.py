@@ -46,8 +46,10 @@ def test_pairwise_rows_are_built_as_far_as_time_allows(
     record_property("summary", f"pairwise rows built: {len(done)} of {len(done | left)}")
     record_property("summary", f"no time for: {' '.join(sorted(left)) or 'none'}")
     assert {row["id"]: failures(row) for row in rows if failures(row)} == {}
+    if not done:
+        pytest.skip("no time left to build any of them")
     assert all("no time left" in reason for row in rows for reason in skips(row))
-    assert not rows or taken_in_turn(rows, left)
+    assert taken_in_turn(rows, left)
 
 
 def verified(user: User, report: Path, *arguments: object) -> dict[str, Any]:

@@ -5,7 +5,6 @@ The user takes plain copier, resolves nothing, and has a project that is as good
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,11 +40,10 @@ def climbs(
     Projects that are alike after the update, whichever rung they began on, are built once.
     """
     steps: list[Step] = []
-    alike: list[Climb] = []
+    ended: dict[str, str] = {}
     for rung, work in ladder.of(row.domain):
-        climb = Climb.of(run, ladder, questionnaire, row, rung, work)
-        steps += [climb.update, *(partial(climb.built, step, tuple(alike)) for step in build)]
-        alike.append(climb)
+        climb = Climb.of(run, ladder, questionnaire, row, rung, work, ended)
+        steps += [climb.update, *(partial(climb.built, step) for step in build)]
     return steps or [_nothing_below]
 
 
@@ -54,7 +52,8 @@ class Climb:
     """One project on its way from a rung to the top.
 
     It starts with the defaults of the rung. What the row answers is given with the update, as is the
-    answer that the ladder has changed. `values` are all answers that it ends with.
+    answer that the ladder has changed. `values` are all answers that it ends with. In `ended` is what
+    those before it, and it, were after the update: digests of all files, by the titles of rungs.
     """
 
     run: Run
@@ -64,15 +63,23 @@ class Climb:
     given: Mapping[str, object]
     values: Mapping[str, Any]
     directory: Path
+    ended: dict[str, str]
 
     @classmethod
     def of(
-        cls, run: Run, ladder: Ladder, questionnaire: Questionnaire, row: Row, rung: Rung, work: Work
+        cls,
+        run: Run,
+        ladder: Ladder,
+        questionnaire: Questionnaire,
+        row: Row,
+        rung: Rung,
+        work: Work,
+        ended: dict[str, str],
     ) -> Climb:
         """The climb of a row from a rung, in a directory of the run."""
         goal = Row(row.domain, {**row.given, ladder.answer.name: ladder.answer.after})
         directory = run.directory / "ladder" / row.slug / rung.tag
-        return cls(run, ladder, rung, work, goal.data, settled(questionnaire, goal), directory)
+        return cls(run, ladder, rung, work, goal.data, settled(questionnaire, goal), directory, ended)
 
     @property
     def project(self) -> Path:
@@ -98,17 +105,25 @@ class Climb:
                 verdict("for the rest like a new project", self._unlike_new()),
             )
         )
-        return updated + self._named(found + hold(tree, FOR_ANY_PROJECT))
+        self.ended[self.rung.title] = _digest(sorted(contents(self.project).items()))
+        notes = (f"{self.rung.title}: alike, file by file, to {self._alike}",) if self._alike else ()
+        return updated + self._named(found + hold(tree, FOR_ANY_PROJECT)) + Findings(notes=notes)
 
-    def built(self, step: Step, before: Sequence[Climb], subject: Subject) -> Findings:
-        """One step of level build on the updated project, unless one that was built `before` is alike.
+    @property
+    def _alike(self) -> str | None:
+        """The title of an earlier rung, if there is one, from which the very same project has come."""
+        own = self.rung.title
+        earlier = (title for title, digest in self.ended.items() if digest == self.ended[own])
+        first = next(earlier)
+        return None if first == own else first
+
+    def built(self, step: Step, subject: Subject) -> Findings:
+        """One step of level build on the updated project, unless one that was built before it is alike.
 
         Its figures are those of a user's own project.
         """
-        files = contents(self.project)
-        for climb in before:
-            if contents(climb.project) == files:
-                return Findings(notes=(f"{self.rung.title}: alike, file by file, to {climb.rung.title}",))
+        if self._alike:
+            return Findings()
         updated = Subject(self.project, f"{subject.slug}-{self.rung.tag}", self.values)
         return self._named(step(updated))
 
@@ -152,8 +167,8 @@ class Climb:
     def _unlike_new(self) -> Iterator[str]:
         """Files that no user touched, and that a new project with its answers has not, or has otherwise."""
         recorded = self._recorded()
-        digest = sha256(json.dumps(recorded, sort_keys=True).encode()).hexdigest()
-        new = self.directory.parent / f"new-{digest[:16]}" / self.project.name  # for all rungs with these
+        # Shared by all rungs that end with these answers.
+        new = self.directory.parent / f"new-{_digest(sorted(recorded.items()))}" / self.project.name
         if not new.is_dir() and (problem := self._emitted(new, self.ladder.top, recorded)):
             yield problem
             return
@@ -179,6 +194,10 @@ class Climb:
 def _nothing_below(_: Subject) -> Findings:
     reason = "no rung of the ladder has this domain yet"
     return Findings((Check("copier update", Status.SKIPPED, reason),))
+
+
+def _digest(content: object) -> str:
+    return sha256(repr(content).encode()).hexdigest()[:32]
 
 
 def _data(answers: Mapping[str, object]) -> list[str]:

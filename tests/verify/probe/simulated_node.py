@@ -267,7 +267,9 @@ class SimulatedNode:
         self._link.sendall(cobs.encode(content + struct.pack("<H", check)) + b"\0")
 
     def _debug(self) -> None:
-        statuses = itertools.cycle((0x0100_000F, 0x0100_0000))  # in SysTick, and in no exception
+        # Every other time it is halted in SysTick, else in PendSV or no exception, by turns for each crash.
+        interrupts, programs = itertools.cycle((True, False)), itertools.cycle((0x0100_000E, 0x0100_0000))
+        program = next(programs)
         while not self._over.is_set():
             try:
                 debugger, _ = self._listeners[1].accept()
@@ -276,14 +278,15 @@ class SimulatedNode:
             with debugger, contextlib.suppress(OSError):
                 debugger.settimeout(PATIENCE)
                 debugger.sendall(b"$T05thread:01;#07")
-                code, at, status = (), 0, next(statuses)
+                code, at = (), 0
+                status = 0x0100_000F if next(interrupts) else program
                 while data := debugger.recv(4_096):
                     for command in re.findall(rb"\$(.*?)#..", data):
                         if written := re.fullmatch(rb"M(\w+),\w+:(\w+)", command):
                             at, raw = int(written[1], 16), bytes.fromhex(written[2].decode())
                             code = struct.unpack(f"<{len(raw) // 2}H", raw)[1:]
                         if command == b"D" and code:
-                            self._crash = (*code, at)
+                            self._crash, program = (*code, at), next(programs)
                         answer = status.to_bytes(4, "little").hex() if command == b"p19" else "OK"
                         answer = "l<target/>" if command.startswith(b"q") else answer
                         debugger.sendall(b"+$%b#%02x" % (answer.encode(), sum(answer.encode()) & 0xFF))

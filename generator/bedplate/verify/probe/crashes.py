@@ -55,7 +55,7 @@ class Crash:
 def crashes(chip: Chip) -> tuple[Crash, ...]:
     """Faults that are told apart by their status, and a program that hangs. Opcodes: Arm DDI 0403, A7.7.
 
-    What hangs keeps out interrupts of the lowest priority (BASEPRI), where tasks take the turns of a device.
+    The loop masks the lowest priority (BASEPRI), so that no turn is taken where a task takes them.
     """
     return (
         Crash("an undefined instruction", (0xDE00,), FAULT, 1 << 16, 0),

@@ -5,6 +5,7 @@ https://sourceware.org/gdb/current/onlinedocs/gdb.html/Remote-Protocol.html
 
 from __future__ import annotations
 
+import re
 import socket
 from types import TracebackType
 from typing import Final, Self
@@ -42,7 +43,12 @@ class Debugger:
 
     def register(self, number: int) -> int:
         """The value of one of the core's registers."""
-        return int.from_bytes(bytes.fromhex(self._ask(f"p{number:x}")), "little")
+        answer = self._ask(f"p{number:x}")
+        expect(
+            re.fullmatch(r"[0-9a-f]{8}", answer) is not None,
+            f"expected the emulator's debugger to tell register {number}, got {answer!r}",
+        )
+        return int.from_bytes(bytes.fromhex(answer), "little")
 
     def set_register(self, number: int, value: int) -> None:
         """Set one of the core's registers."""
