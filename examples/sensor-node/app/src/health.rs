@@ -1,8 +1,7 @@
 //! Who must have reported before the watchdog is fed.
 //!
-//! A watchdog that is fed each time around proves only that something goes around. Here each activity
-//! checks in when it has got something done, and the watchdog is fed when all of them have since
-//! the last time.
+//! A watchdog that every turn feeds proves only that turns are taken. Here each activity checks in when
+//! it has got something done, and the watchdog is fed when all of them have since the last time.
 
 /// Something that must go on for the device to be of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

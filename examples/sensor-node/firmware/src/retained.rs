@@ -9,8 +9,8 @@ use cortex_m::peripheral::SCB;
 
 struct Retained(UnsafeCell<MaybeUninit<[u32; WORDS]>>);
 
-// SAFETY: start-up and turns use it with nothing else interested; the fault, panic and watchdog paths
-// interrupt them for good.
+// SAFETY: start-up and turns, one at a time, are the only ones that go on after using it; the fault, panic
+// and watchdog paths interrupt them for good.
 unsafe impl Sync for Retained {}
 
 #[unsafe(link_section = ".uninit.record")]
