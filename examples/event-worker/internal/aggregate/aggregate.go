@@ -15,6 +15,11 @@ const (
 	// Grace is how far a device may be past the end of a window before that closes. Until then the window takes
 	// readings, and the keys of those that it has are kept, so that each counts once however often it comes.
 	Grace = 10 * time.Minute
+	// Hold is how long it stays as it is what a device has reached before a window closes by it. Messages overtake each
+	// other: of two instances that took one each, of those that are tried again, and of those that come again when
+	// whoever had them is gone. All of that takes less: a broker waits for half a minute, and five tries, of 10 s each
+	// by default, with their pauses for one.
+	Hold = 2 * time.Minute
 	// Idle is how long nothing may come from a device before its windows close by themselves.
 	Idle = Width + Grace
 	// Kept is how long a window that has closed can be asked for, and how long a silent device is known.
@@ -57,30 +62,40 @@ type Query struct {
 	Limit  int
 }
 
-// Store keeps windows. Package storetest says in code what each method promises.
+// Store keeps windows. Package storetest says in code what each method promises. Close, CloseIdle and Forget do a part
+// of what there is to do, and return how much that was: 0 when there is nothing left.
 type Store interface {
-	// Apply counts the readings of parts, one after the other, all of them or none. A reading whose key is known is a
-	// duplicate. One whose window has closed is late: whether it has depends on what came before its part. Windows
-	// that a part has brought to their end are closed with it, and wait to be relayed.
-	Apply(ctx context.Context, parts [][]reading.Reading) (Outcome, error)
-	// CloseIdle closes the windows of devices of which nothing has come since a time.
-	CloseIdle(ctx context.Context, since time.Time) error
-	// Relay hands closed windows that wait, up to limit, oldest first, to publish, and returns how many those were.
-	// Once publish has returned without an error they wait no longer.
-	Relay(ctx context.Context, limit int, publish func(context.Context, []Window) error) (int, error)
+	// Apply counts readings, all of them or none. A reading whose key is known is a duplicate, one whose window has
+	// closed is late. It closes nothing: what is late does not depend on the order of what comes within a hold.
+	Apply(ctx context.Context, readings []reading.Reading) (Outcome, error)
+	// Close closes the windows that end a grace before what their devices had reached at a call that is a hold ago. They
+	// wait to be relayed.
+	Close(ctx context.Context, hold time.Duration) (devices int, err error)
+	// CloseIdle closes the windows of devices of which nothing has come for a time.
+	CloseIdle(ctx context.Context, idle time.Duration) (devices int, err error)
+	// Finish is for when this process counts no more. A store that ends with it closes what it would hold.
+	Finish(ctx context.Context) error
+	// Relay hands closed windows that wait, up to limit, oldest first, to publish, which returns how many of them it has
+	// published. Those wait no longer, also where it has failed with the next.
+	Relay(ctx context.Context, limit int, publish func(context.Context, []Window) (int, error)) (int, error)
 	// Waiting is how many closed windows wait to be relayed, and for how long the first of them has.
 	Waiting(ctx context.Context) (windows int64, longest time.Duration, err error)
-	// Forget lets go of windows that closed before a time, unless they wait to be relayed.
-	Forget(ctx context.Context, before time.Time) error
+	// Forget lets go of windows that closed before a time, unless they wait to be relayed, and of devices that have none.
+	Forget(ctx context.Context, before time.Time) (forgotten int, err error)
 	// Windows returns the windows that a query wants, by device and start.
 	Windows(ctx context.Context, q Query) ([]Window, error)
 }
 
+// unit is what sums are counted in: more readings than that, of whatever value, would be needed to overflow one. As a
+// power of two it costs no digit.
+const unit = 1 << 32
+
 // Tally is a window that is being counted.
 type Tally struct {
-	Count         int64
-	Min, Max, Sum float64
-	Last          reading.Reading
+	Count    int64
+	Min, Max float64
+	Units    float64 // the sum
+	Last     reading.Reading
 }
 
 // Add counts a reading.
@@ -90,7 +105,7 @@ func (t *Tally) Add(r *reading.Reading) {
 	}
 	t.Count++
 	t.Min, t.Max = min(t.Min, r.Value), max(t.Max, r.Value)
-	t.Sum += r.Value
+	t.Units += r.Value / unit
 	if t.Last.Device == "" || t.Last.Compare(r) < 0 {
 		t.Last = *r
 	}
@@ -98,9 +113,10 @@ func (t *Tally) Add(r *reading.Reading) {
 
 // Window says what was counted.
 func (t *Tally) Window(device string, start time.Time, closed bool) Window {
+	mean := t.Units / float64(t.Count) * unit
 	return Window{
 		Device: device, Start: reading.Time{Time: start}, Count: t.Count,
-		Min: t.Min, Max: t.Max, Mean: t.Sum / float64(t.Count), Last: t.Last.Value, Closed: closed,
+		Min: t.Min, Max: t.Max, Mean: min(max(mean, t.Min), t.Max), Last: t.Last.Value, Closed: closed,
 	}
 }
 
@@ -111,5 +127,5 @@ func StartOf(at time.Time) time.Time {
 
 // ClosedBefore is the start of the first window that is open when a device has got so far.
 func ClosedBefore(at time.Time) time.Time {
-	return at.Add(-Grace).Truncate(Width)
+	return StartOf(at.Add(-Grace))
 }

@@ -29,9 +29,11 @@ func minutes(from, to int64) (batch []reading.Reading) {
 	return batch
 }
 
+func publishAll(_ context.Context, windows []aggregate.Window) (int, error) { return len(windows), nil }
+
 func TestFullMemoryClosesTheOldestWindowsFirst(t *testing.T) {
 	store := aggregate.NewMemory(8)
-	outcome, err := store.Apply(t.Context(), [][]reading.Reading{minutes(0, 9)})
+	outcome, err := store.Apply(t.Context(), minutes(0, 9))
 	if outcome.Added != 9 || err != nil {
 		t.Fatal(outcome, err)
 	}
@@ -51,15 +53,15 @@ func TestFullMemoryClosesTheOldestWindowsFirst(t *testing.T) {
 func TestMemoryTakesNothingWhileTooMuchWaitsToBeRelayed(t *testing.T) {
 	store := aggregate.NewMemory(8)
 	for from := range int64(20) {
-		_, _ = store.Apply(t.Context(), [][]reading.Reading{minutes(from, from+1)})
+		_, _ = store.Apply(t.Context(), minutes(from, from+1))
 	}
-	if _, err := store.Apply(t.Context(), [][]reading.Reading{minutes(100, 101)}); !errors.Is(err, aggregate.ErrAway) {
+	if _, err := store.Apply(t.Context(), minutes(100, 101)); !errors.Is(err, aggregate.ErrAway) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := store.Relay(t.Context(), 100, func(context.Context, []aggregate.Window) error { return nil }); err != nil {
+	if _, err := store.Relay(t.Context(), 100, publishAll); err != nil {
 		t.Fatal(err)
 	}
-	if outcome, err := store.Apply(t.Context(), [][]reading.Reading{minutes(100, 101)}); outcome.Added != 1 || err != nil {
+	if outcome, err := store.Apply(t.Context(), minutes(100, 101)); outcome.Added != 1 || err != nil {
 		t.Errorf("got %+v, %v", outcome, err)
 	}
 }
@@ -67,8 +69,8 @@ func TestMemoryTakesNothingWhileTooMuchWaitsToBeRelayed(t *testing.T) {
 func TestMemoryForgetsTheOldestClosedWindows(t *testing.T) {
 	store := aggregate.NewMemory(8)
 	for from := range int64(100) {
-		_, _ = store.Apply(t.Context(), [][]reading.Reading{minutes(from, from+1)})
-		if _, err := store.Relay(t.Context(), 10, func(context.Context, []aggregate.Window) error { return nil }); err != nil {
+		_, _ = store.Apply(t.Context(), minutes(from, from+1))
+		if _, err := store.Relay(t.Context(), 10, publishAll); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -80,7 +82,7 @@ func TestMemoryForgetsTheOldestClosedWindows(t *testing.T) {
 
 func TestAggregatesAreAnswered(t *testing.T) {
 	store := aggregate.NewMemory(100)
-	if _, err := store.Apply(t.Context(), [][]reading.Reading{minutes(0, 3)}); err != nil {
+	if _, err := store.Apply(t.Context(), minutes(0, 3)); err != nil {
 		t.Fatal(err)
 	}
 	for query, want := range map[string]string{

@@ -1,14 +1,19 @@
 package aggregate
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"time"
 
 	"example.com/event-worker/internal/reading"
 )
 
-const defaultPage = 100
+const (
+	defaultPage  = 100
+	answerWithin = 5 * time.Second
+)
 
 // Handler answers what the windows of a store are:
 // GET /v1/aggregates?device=&from=&to=&limit=, by device and start.
@@ -19,7 +24,9 @@ func Handler(store Store) http.HandlerFunc {
 			http.Error(w, problem, http.StatusUnprocessableEntity)
 			return
 		}
-		windows, err := store.Windows(r.Context(), q)
+		ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+		defer cancel()
+		windows, err := store.Windows(ctx, q)
 		if err != nil {
 			http.Error(w, "the store does not answer", http.StatusServiceUnavailable)
 			return

@@ -31,6 +31,9 @@ type Memory struct {
 type memoryDevice struct {
 	name    string
 	open    time.Time // the start of the first window that is
+	reached time.Time // by its own clock
+	mark    time.Time // what it had reached when it was marked
+	marked  time.Time
 	touched time.Time
 	windows map[time.Time]*memoryWindow
 	keys    map[reading.Key]struct{}
@@ -54,25 +57,17 @@ func NewMemory(capacity int) *Memory {
 }
 
 // Apply implements Store.
-func (m *Memory) Apply(_ context.Context, parts [][]reading.Reading) (outcome Outcome, err error) {
+func (m *Memory) Apply(_ context.Context, readings []reading.Reading) (outcome Outcome, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.waiting >= m.capacity {
 		return Outcome{}, fmt.Errorf("%w: %d windows wait to be relayed", ErrAway, m.waiting)
 	}
-	for _, part := range parts {
-		outcome = outcome.Plus(m.add(part))
-	}
-	return outcome, nil
-}
-
-func (m *Memory) add(part []reading.Reading) (outcome Outcome) {
-	reached := make(map[*memoryDevice]time.Time)
-	for i := range part {
-		r := &part[i]
+	for i := range readings {
+		r := &readings[i]
 		device := m.device(r.Device)
-		if r.MeasuredAt.After(reached[device]) {
-			reached[device] = r.MeasuredAt.Time
+		if r.MeasuredAt.After(device.reached) {
+			device.reached = r.MeasuredAt.Time
 		}
 		start := StartOf(r.MeasuredAt.Time)
 		_, known := device.keys[r.Key()]
@@ -87,13 +82,10 @@ func (m *Memory) add(part []reading.Reading) (outcome Outcome) {
 			device.add(start, r)
 		}
 	}
-	for device, at := range reached {
-		m.close(device, ClosedBefore(at))
-	}
 	if m.keys > m.capacity {
 		m.closeOldest()
 	}
-	return outcome
+	return outcome, nil
 }
 
 func (m *Memory) device(name string) *memoryDevice {
@@ -169,29 +161,55 @@ func (m *Memory) closeOldest() {
 	}
 }
 
-// CloseIdle implements Store.
-func (m *Memory) CloseIdle(_ context.Context, since time.Time) error {
+// Close implements Store.
+func (m *Memory) Close(_ context.Context, hold time.Duration) (devices int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	now := time.Now()
 	for _, device := range m.devices {
-		if device.touched.Before(since) {
-			latest := device.open
-			for start := range device.windows {
-				if !start.Before(latest) {
-					latest = start.Add(Width)
-				}
-			}
-			m.close(device, latest)
-			if len(m.devices) > m.capacity {
-				delete(m.devices, device.name)
-			}
+		if ClosedBefore(device.reached).After(device.open) && now.Sub(device.marked) >= hold {
+			m.close(device, ClosedBefore(device.mark))
+			device.mark, device.marked = device.reached, now
+			devices++
+		}
+	}
+	return devices, nil
+}
+
+// CloseIdle implements Store.
+func (m *Memory) CloseIdle(_ context.Context, idle time.Duration) (devices int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	for _, device := range m.devices {
+		if now.Sub(device.touched) < idle {
+			continue
+		}
+		if !device.reached.Before(device.open) {
+			m.close(device, StartOf(device.reached).Add(Width))
+			devices++
+		}
+		if len(m.devices) > m.capacity {
+			delete(m.devices, device.name)
+		}
+	}
+	return devices, nil
+}
+
+// Finish implements Store: one call marks, the other closes.
+func (m *Memory) Finish(ctx context.Context) error {
+	for range 2 {
+		if _, err := m.Close(ctx, 0); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 // Relay implements Store.
-func (m *Memory) Relay(ctx context.Context, limit int, publish func(context.Context, []Window) error) (int, error) {
+func (m *Memory) Relay(
+	ctx context.Context, limit int, publish func(context.Context, []Window) (int, error),
+) (relayed int, err error) {
 	m.mu.RLock()
 	first := len(m.closed) - m.waiting
 	var batch []Window
@@ -202,13 +220,11 @@ func (m *Memory) Relay(ctx context.Context, limit int, publish func(context.Cont
 	if len(batch) == 0 {
 		return 0, nil
 	}
-	if err := publish(ctx, batch); err != nil {
-		return 0, err
-	}
+	relayed, err = publish(ctx, batch)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.waiting -= len(batch)
-	return len(batch), nil
+	m.waiting -= relayed
+	return relayed, err
 }
 
 // Waiting implements Store.
@@ -222,20 +238,22 @@ func (m *Memory) Waiting(context.Context) (windows int64, longest time.Duration,
 }
 
 // Forget implements Store.
-func (m *Memory) Forget(_ context.Context, before time.Time) error {
+func (m *Memory) Forget(_ context.Context, before time.Time) (forgotten int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	kept := slices.IndexFunc(m.closed, func(w closedWindow) bool { return !w.at.Before(before) })
 	if kept < 0 {
 		kept = len(m.closed)
 	}
-	m.closed = slices.Delete(m.closed, 0, min(kept, len(m.closed)-m.waiting))
+	forgotten = min(kept, len(m.closed)-m.waiting)
+	m.closed = slices.Delete(m.closed, 0, forgotten)
 	for name, device := range m.devices {
 		if len(device.windows) == 0 && device.touched.Before(before) {
 			delete(m.devices, name)
+			forgotten++
 		}
 	}
-	return nil
+	return forgotten, nil
 }
 
 // Windows implements Store.

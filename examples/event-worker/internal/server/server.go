@@ -163,7 +163,10 @@ func (s *Server) finish(done <-chan int, abort func()) error {
 	abort()
 	select {
 	case aborted := <-done:
-		return fmt.Errorf("%w: %d", ErrAborted, aborted)
+		if aborted > 0 {
+			return fmt.Errorf("%w: %d", ErrAborted, aborted)
+		}
+		return nil // every message is settled, and only windows that wait to be published were left
 	case <-time.After(abortBound):
 		return ErrAborted
 	}

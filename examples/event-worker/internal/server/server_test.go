@@ -167,6 +167,16 @@ func TestWorkThatDoesNotEndIsAborted(t *testing.T) {
 	})
 }
 
+func TestWorkThatHasNoMessageInHandEndsWell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, taking(time.Hour, 0))
+		l.cancel(nil)
+		if err := <-l.done; err != nil || !l.released {
+			t.Errorf("got %v, given back %v", err, l.released)
+		}
+	})
+}
+
 func TestWorkThatDoesNotEvenHandBackIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := make(chan struct{})

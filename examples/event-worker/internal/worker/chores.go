@@ -13,7 +13,7 @@ import (
 const (
 	relayEvery  = time.Second
 	relayBatch  = 100
-	idleEvery   = time.Minute
+	closeEvery  = 10 * time.Second
 	forgetEvery = time.Hour
 	watchEvery  = 5 * time.Second
 )
@@ -29,6 +29,16 @@ func (w *Worker) chore(ctx context.Context, name string, do func(context.Context
 	return err == nil
 }
 
+// all repeats a chore until there is nothing left to do.
+func (w *Worker) all(ctx context.Context, name string, do func(context.Context) (int, error)) {
+	for n, done := 1, true; done && n > 0; {
+		done = w.chore(ctx, name, func(ctx context.Context) (err error) {
+			n, err = do(ctx)
+			return err
+		})
+	}
+}
+
 // relay publishes windows once they have closed.
 func (w *Worker) relay(ctx context.Context) {
 	for pause(ctx, relayEvery) {
@@ -37,47 +47,55 @@ func (w *Worker) relay(ctx context.Context) {
 }
 
 func (w *Worker) relayAll(ctx context.Context) {
-	for {
-		var n int
-		done := w.chore(ctx, "relay closed windows", func(ctx context.Context) (err error) {
-			n, err = w.store.Relay(ctx, relayBatch, w.publish)
-			return err
-		})
-		if !done || n == 0 {
-			return
-		}
+	w.all(ctx, "relay closed windows", func(ctx context.Context) (int, error) {
+		n, err := w.store.Relay(ctx, relayBatch, w.publish)
 		w.metrics.published.Add(float64(n))
-	}
+		return n, err
+	})
 }
 
-func (w *Worker) publish(ctx context.Context, windows []aggregate.Window) error {
-	for _, window := range windows {
+// publish has half of the time of a chore: what is published by then has to be taken from the store in the other.
+func (w *Worker) publish(ctx context.Context, windows []aggregate.Window) (published int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, w.settings.MessageTimeout/2)
+	defer cancel()
+	for i, window := range windows {
 		body, err := json.Marshal(window)
 		if err != nil {
-			return fmt.Errorf("encode a window: %w", err)
+			return i, fmt.Errorf("encode a window: %w", err)
 		}
 		id := window.Device + " " + window.Start.Format(time.RFC3339)
 		if err := w.broker.Publish(ctx, Aggregates, window.Device, id, body); err != nil {
-			return fmt.Errorf("publish a window: %w", err)
+			return i, fmt.Errorf("publish a window: %w", err)
 		}
 	}
-	return nil
+	return len(windows), nil
 }
 
-// closeIdle ends the windows of devices that fell silent. A process that has just started does not know yet what they
-// have sent while there was none.
-func (w *Worker) closeIdle(ctx context.Context) {
-	for start := time.Now(); pause(ctx, idleEvery); {
-		if since := time.Now().Add(-aggregate.Idle); since.After(start) {
-			w.chore(ctx, "close idle windows", func(ctx context.Context) error { return w.store.CloseIdle(ctx, since) })
+// closeWindows ends windows that devices have come past, and those of devices that fell silent: of these it can tell
+// only when no messages have waited for as long.
+func (w *Worker) closeWindows(ctx context.Context) {
+	for pause(ctx, closeEvery) {
+		w.all(ctx, "close windows", func(ctx context.Context) (int, error) {
+			return w.store.Close(ctx, aggregate.Hold)
+		})
+		if time.Since(*w.behind.Load()) > aggregate.Idle {
+			w.all(ctx, "close idle windows", func(ctx context.Context) (int, error) {
+				return w.store.CloseIdle(ctx, aggregate.Idle)
+			})
 		}
 	}
+}
+
+// fellBehind notes that there may be messages that nobody has counted yet.
+func (w *Worker) fellBehind() {
+	now := time.Now()
+	w.behind.Store(&now)
 }
 
 // forget lets go of windows that nobody will ask for any more.
 func (w *Worker) forget(ctx context.Context) {
 	for pause(ctx, forgetEvery) {
-		w.chore(ctx, "forget old windows", func(ctx context.Context) error {
+		w.all(ctx, "forget old windows", func(ctx context.Context) (int, error) {
 			return w.store.Forget(ctx, time.Now().Add(-aggregate.Kept))
 		})
 	}
@@ -88,6 +106,9 @@ func (w *Worker) watch(ctx context.Context) {
 	for {
 		w.chore(ctx, "ask for the lag", func(ctx context.Context) error {
 			lag, err := w.broker.Lag(ctx)
+			if err != nil || lag > int64(w.settings.MaxInFlight) {
+				w.fellBehind() // more than what is in hand of one
+			}
 			if err == nil {
 				w.metrics.lag.Set(float64(lag))
 			}

@@ -14,8 +14,12 @@ import (
 	"example.com/event-worker/internal/reading"
 )
 
-// partsAtOnce is how many parts of messages go into the store together at most.
-const partsAtOnce = 64
+// How many parts of messages go into the store together at most, and with how many readings no more are added: what they
+// take stays far below the deadline of a statement.
+const (
+	partsAtOnce    = 64
+	readingsAtOnce = 5000
+)
 
 var errPanic = errors.New("panic")
 
@@ -87,6 +91,7 @@ func (w *Worker) intake(ctx, stop context.Context, hand func(*job)) {
 		case err == nil:
 			failures = 0
 		default:
+			w.fellBehind()
 			w.logger.LogAttrs(ctx, slog.LevelWarn, "fetch messages", slog.String("error", err.Error()))
 			pause(stop, backoff(failures))
 			failures++
@@ -156,18 +161,20 @@ func (w *Worker) route(ctx context.Context, ordered <-chan *job, shards []chan p
 	}
 }
 
-// apply puts parts into the store, as many at once as there are.
+// apply puts parts into the store, as many at once as there are, within bounds.
 func (w *Worker) apply(ctx context.Context, shard <-chan part) {
 	for first := range shard {
 		batch := append(make([]part, 0, partsAtOnce), first)
+		readings := len(first.readings)
 	more:
-		for len(batch) < partsAtOnce {
+		for len(batch) < partsAtOnce && readings < readingsAtOnce {
 			select {
 			case next, open := <-shard:
 				if !open {
 					break more
 				}
 				batch = append(batch, next)
+				readings += len(next.readings)
 			default:
 				break more
 			}

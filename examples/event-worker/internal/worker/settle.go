@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"example.com/event-worker/internal/aggregate"
@@ -36,17 +37,22 @@ func backoff(failures int) time.Duration {
 }
 
 // count puts readings into the store. It waits for as long as it takes until that is available: this says nothing
-// against a message.
+// against a message. Only parts that are together may be too much for it.
 func (w *Worker) count(ctx context.Context, parts [][]reading.Reading) error {
 	for failures := 0; ; failures++ {
 		err := w.guard(func() error {
 			ctx, cancel := context.WithTimeout(ctx, w.settings.MessageTimeout)
 			defer cancel()
-			outcome, err := w.store.Apply(ctx, parts)
+			outcome, err := w.store.Apply(ctx, slices.Concat(parts...))
 			w.metrics.count(outcome)
 			return err
 		})
-		if !errors.Is(err, aggregate.ErrAway) && !errors.Is(err, context.DeadlineExceeded) {
+		slow := errors.Is(err, context.DeadlineExceeded)
+		if !slow && !errors.Is(err, aggregate.ErrAway) {
+			return err
+		}
+		w.fellBehind()
+		if slow && len(parts) > 1 {
 			return err
 		}
 		w.logger.LogAttrs(ctx, slog.LevelWarn, "the store is unavailable", slog.String("error", err.Error()))
@@ -77,12 +83,18 @@ func (w *Worker) retry(ctx context.Context, j *job, cause error) {
 	})
 }
 
-// again does at once all that a message takes. Readings that were counted before are duplicates now.
+// again does at once all that a message takes, when it is its turn. Readings that were counted before are duplicates now.
 func (w *Worker) again(ctx context.Context, j *job) error {
 	return w.guard(func() error {
 		batch, err := reading.Decode(j.message.Body())
 		if err != nil {
 			return err
+		}
+		select {
+		case w.turns <- struct{}{}:
+			defer func() { <-w.turns }()
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 		return w.count(ctx, [][]reading.Reading{batch})
 	})

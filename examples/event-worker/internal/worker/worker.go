@@ -10,6 +10,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,7 +50,7 @@ type Message interface {
 type Settings struct {
 	// MaxInFlight is how many messages are in hand.
 	MaxInFlight int
-	// Concurrency is how many of them are decoded, and how many batches applied, at once.
+	// Concurrency is how many of them are decoded, how many batches applied, and how many messages tried again, at once.
 	Concurrency int
 	// MessageTimeout is how long a try may take. It is below the time after which brokers deliver again.
 	MessageTimeout time.Duration
@@ -64,7 +65,9 @@ type Worker struct {
 	metrics  *metrics
 
 	slots   chan struct{} // one for each message in hand
+	turns   chan struct{} // one for each message that is tried again just now
 	retries sync.WaitGroup
+	behind  atomic.Pointer[time.Time] // when messages last waited, or may have
 }
 
 // New makes a worker that does nothing yet.
@@ -75,7 +78,9 @@ func New(broker Broker, store aggregate.Store, settings Settings, logger *slog.L
 		settings: settings,
 		logger:   logger,
 		slots:    make(chan struct{}, settings.MaxInFlight),
+		turns:    make(chan struct{}, settings.Concurrency),
 	}
+	w.fellBehind()
 	w.metrics = newMetrics(registry, func() float64 { return float64(len(w.slots)) })
 	return w
 }
@@ -86,14 +91,14 @@ func (w *Worker) Run(ctx, stop context.Context) (aborted int) {
 	beside, cancel := context.WithCancel(ctx)
 	var chores sync.WaitGroup
 	chores.Go(func() { w.relay(beside) })
-	chores.Go(func() { w.closeIdle(beside) })
+	chores.Go(func() { w.closeWindows(beside) })
 	chores.Go(func() { w.forget(beside) })
 	chores.Go(func() { w.watch(beside) })
 	w.pipeline(ctx, stop)
 	w.retries.Wait()
 	cancel()
 	chores.Wait()
-	if ctx.Err() == nil {
+	if w.chore(ctx, "close the last windows", w.store.Finish) {
 		w.relayAll(ctx)
 	}
 	aborted = int(w.metrics.aborted.Load())

@@ -4,6 +4,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"math"
 	"reflect"
 	"slices"
 	"sync"
@@ -20,15 +21,19 @@ var noon = time.Date(2026, 11, 18, 12, 0, 0, 0, time.UTC)
 func Run(t *testing.T, open func(*testing.T) aggregate.Store) {
 	for name, test := range map[string]func(*testing.T, aggregate.Store){
 		"windows count":                         windowsCount,
+		"a mean does not overflow":              meanDoesNotOverflow,
 		"a reading counts once":                 countsOnce,
 		"a key is free with its window":         keyIsFree,
 		"windows tumble":                        windowsTumble,
 		"late readings change nothing":          lateChangesNothing,
-		"a part is not late by itself":          partIsNotLate,
+		"the order of what comes is the same":   orderIsTheSame,
+		"what a device reached is held":         reachedIsHeld,
+		"however many windows close":            manyClose,
 		"devices are apart":                     devicesAreApart,
 		"idle devices end":                      idleEnds,
 		"relayed once":                          relayedOnce,
 		"what is not published waits":           notPublishedWaits,
+		"what was published waits no longer":    publishedWaitsNoLonger,
 		"what waits is measured":                waitingIsMeasured,
 		"old windows are forgotten":             oldIsForgotten,
 		"all of them or none":                   allOrNone,
@@ -45,11 +50,35 @@ func at(device string, sequence int64, after time.Duration, value float64) readi
 	}
 }
 
-func apply(t *testing.T, store aggregate.Store, want aggregate.Outcome, parts ...[]reading.Reading) {
+func apply(t *testing.T, store aggregate.Store, want aggregate.Outcome, readings ...reading.Reading) {
 	t.Helper()
-	if got, err := store.Apply(t.Context(), parts); got != want || err != nil {
+	if got, err := store.Apply(t.Context(), readings); got != want || err != nil {
 		t.Errorf("came to %+v, %v, want %+v", got, err, want)
 	}
+}
+
+// all has a store do something until nothing is left.
+func all(t *testing.T, do func() (int, error)) {
+	t.Helper()
+	for {
+		switch n, err := do(); {
+		case err != nil:
+			t.Fatal(err)
+		case n == 0:
+			return
+		}
+	}
+}
+
+// closeAfter closes what devices have come past, after a hold.
+func closeAfter(t *testing.T, store aggregate.Store, hold time.Duration) {
+	t.Helper()
+	all(t, func() (int, error) { return store.Close(t.Context(), hold) })
+}
+
+func closeIdle(t *testing.T, store aggregate.Store, idle time.Duration) {
+	t.Helper()
+	all(t, func() (int, error) { return store.CloseIdle(t.Context(), idle) })
 }
 
 func list(t *testing.T, store aggregate.Store, q aggregate.Query) []aggregate.Window {
@@ -82,107 +111,177 @@ func window(device string, minute int, count int64, low, high, mean, last float6
 }
 
 func windowsCount(t *testing.T, store aggregate.Store) {
-	apply(t, store, aggregate.Outcome{Added: 3}, []reading.Reading{
-		at("a", 3, 59999*time.Millisecond, 2), at("a", 1, 0, 6), at("a", 2, time.Second, -2),
-	})
+	apply(t, store, aggregate.Outcome{Added: 3},
+		at("a", 3, 59999*time.Millisecond, 2), at("a", 1, 0, 6), at("a", 2, time.Second, -2))
 	wantWindows(t, list(t, store, aggregate.Query{}), window("a", 0, 3, -2, 6, 2, 2, false))
-	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 4, 2*time.Second, 10)})
+	apply(t, store, aggregate.Outcome{Added: 1}, at("a", 4, 2*time.Second, 10))
 	wantWindows(t, list(t, store, aggregate.Query{}), window("a", 0, 4, -2, 10, 4, 2, false))
+}
+
+// One window that can't be told holds up those of every device.
+func meanDoesNotOverflow(t *testing.T, store aggregate.Store) {
+	const most = math.MaxFloat64
+	for sequence := range int64(3) {
+		apply(t, store, aggregate.Outcome{Added: 3},
+			at("high", 2*sequence, 0, most), at("high", 2*sequence+1, 0, most), at("low", sequence, 0, -most))
+	}
+	wantWindows(t, list(t, store, aggregate.Query{}),
+		window("high", 0, 6, most, most, most, most, false), window("low", 0, 3, -most, -most, -most, -most, false))
 }
 
 func countsOnce(t *testing.T, store aggregate.Store) {
 	batch := []reading.Reading{at("a", 1, 0, 1), at("a", 2, 0, 1), at("a", 1, 0, 1)}
-	apply(t, store, aggregate.Outcome{Added: 2, Duplicates: 1}, batch)
-	apply(t, store, aggregate.Outcome{Duplicates: 3}, batch)
-	apply(t, store, aggregate.Outcome{Added: 1, Duplicates: 5},
-		[]reading.Reading{at("a", 1, time.Minute, 5), at("a", 3, 0, 1)}, batch, batch[:1])
+	apply(t, store, aggregate.Outcome{Added: 2, Duplicates: 1}, batch...)
+	apply(t, store, aggregate.Outcome{Duplicates: 3}, batch...)
+	apply(t, store, aggregate.Outcome{Added: 1, Duplicates: 2}, at("a", 1, time.Minute, 5), at("a", 3, 0, 1), at("a", 3, 0, 1))
 	wantWindows(t, list(t, store, aggregate.Query{}), window("a", 0, 3, 1, 1, 1, 1, false))
 }
 
-// What has the key of a reading whose window has closed is another reading, whether that has closed before or just now.
+// What has the key of a reading whose window has closed is another reading.
 func keyIsFree(t *testing.T, store aggregate.Store) {
-	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 1, 0, 1)})
-	apply(t, store, aggregate.Outcome{Added: 2}, []reading.Reading{at("a", 2, 11*time.Minute, 1)}, []reading.Reading{at("a", 1, 12*time.Minute, 1)})
-	apply(t, store, aggregate.Outcome{Duplicates: 1}, []reading.Reading{at("a", 1, 12*time.Minute, 1)})
-	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 3, time.Hour, 1)})
-	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 1, time.Hour, 1)})
+	apply(t, store, aggregate.Outcome{Added: 2}, at("a", 1, 0, 1), at("a", 2, 11*time.Minute, 1))
+	apply(t, store, aggregate.Outcome{Duplicates: 1}, at("a", 1, 12*time.Minute, 1))
+	closeAfter(t, store, 0)
+	apply(t, store, aggregate.Outcome{Added: 1, Duplicates: 1}, at("a", 1, 12*time.Minute, 1), at("a", 2, 11*time.Minute, 1))
+	apply(t, store, aggregate.Outcome{Duplicates: 1}, at("a", 1, 12*time.Minute, 1))
 }
 
 func windowsTumble(t *testing.T, store aggregate.Store) {
-	apply(t, store, aggregate.Outcome{Added: 2}, []reading.Reading{at("a", 1, time.Minute-time.Millisecond, 1), at("a", 2, time.Minute, 2)})
+	apply(t, store, aggregate.Outcome{Added: 2}, at("a", 1, time.Minute-time.Millisecond, 1), at("a", 2, time.Minute, 2))
 	wantWindows(t, list(t, store, aggregate.Query{}), window("a", 0, 1, 1, 1, 1, 1, false), window("a", 1, 1, 2, 2, 2, 2, false))
-	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 3, 11*time.Minute-time.Millisecond, 3)})
+	apply(t, store, aggregate.Outcome{Added: 1}, at("a", 3, 11*time.Minute-time.Millisecond, 3))
+	closeAfter(t, store, 0)
 	wantWindows(t, list(t, store, aggregate.Query{To: reading.Time{Time: noon.Add(time.Minute)}}), window("a", 0, 1, 1, 1, 1, 1, false))
-	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 4, 11*time.Minute, 3)})
+	apply(t, store, aggregate.Outcome{Added: 1}, at("a", 4, 11*time.Minute, 3))
+	closeAfter(t, store, 0)
 	wantWindows(t, list(t, store, aggregate.Query{To: reading.Time{Time: noon.Add(2 * time.Minute)}}),
 		window("a", 0, 1, 1, 1, 1, 1, true), window("a", 1, 1, 2, 2, 2, 2, false))
 }
 
 func lateChangesNothing(t *testing.T, store aggregate.Store) {
-	apply(t, store, aggregate.Outcome{Added: 2}, []reading.Reading{at("a", 1, 0, 1)}, []reading.Reading{at("a", 2, 11*time.Minute, 1)})
-	apply(t, store, aggregate.Outcome{Late: 2}, []reading.Reading{at("a", 3, time.Second, 9), at("a", 1, 0, 1)})
-	apply(t, store, aggregate.Outcome{Late: 1}, []reading.Reading{at("a", 4, -time.Hour, 9)})
+	apply(t, store, aggregate.Outcome{Added: 2}, at("a", 1, 0, 1), at("a", 2, 11*time.Minute, 1))
+	closeAfter(t, store, 0)
+	apply(t, store, aggregate.Outcome{Late: 2}, at("a", 3, time.Second, 9), at("a", 1, 0, 1))
+	apply(t, store, aggregate.Outcome{Late: 1}, at("a", 4, -time.Hour, 9))
 	wantWindows(t, list(t, store, aggregate.Query{To: reading.Time{Time: noon.Add(time.Minute)}}), window("a", 0, 1, 1, 1, 1, 1, true))
 }
 
-// A device that was offline sends hours at once.
-func partIsNotLate(t *testing.T, store aggregate.Store) {
-	apply(t, store, aggregate.Outcome{Added: 3}, []reading.Reading{at("a", 3, 2*time.Hour, 3), at("a", 2, time.Hour, 2), at("a", 1, 0, 1)})
+// A device that was offline sends hours at once, in messages that overtake each other and some of which come again.
+func orderIsTheSame(t *testing.T, store aggregate.Store) {
+	apply(t, store, aggregate.Outcome{Added: 2}, at("a", 3, 2*time.Hour, 3), at("a", 2, time.Hour, 2))
+	closeAfter(t, store, aggregate.Hold)
+	apply(t, store, aggregate.Outcome{Added: 1}, at("a", 1, 0, 1))
+	closeAfter(t, store, aggregate.Hold)
+	apply(t, store, aggregate.Outcome{Duplicates: 1}, at("a", 1, 0, 1))
+	closeAfter(t, store, 0)
 	wantWindows(t, list(t, store, aggregate.Query{}),
 		window("a", 0, 1, 1, 1, 1, 1, true), window("a", 60, 1, 2, 2, 2, 2, true), window("a", 120, 1, 3, 3, 3, 3, false))
 }
 
+// Whoever is marked closes by that later, and not by what it has reached meanwhile.
+func reachedIsHeld(t *testing.T, store aggregate.Store) {
+	once := func(hold time.Duration, want int) {
+		t.Helper()
+		if n, err := store.Close(t.Context(), hold); n != want || err != nil {
+			t.Errorf("%d devices moved, %v, want %d", n, err, want)
+		}
+	}
+	apply(t, store, aggregate.Outcome{Added: 2}, at("a", 1, 0, 1), at("a", 2, time.Hour, 2))
+	once(aggregate.Hold, 1)
+	once(aggregate.Hold, 0)
+	apply(t, store, aggregate.Outcome{Added: 1}, at("a", 3, 2*time.Hour, 3))
+	once(aggregate.Hold, 0)
+	once(0, 1)
+	wantWindows(t, list(t, store, aggregate.Query{}),
+		window("a", 0, 1, 1, 1, 1, 1, true), window("a", 60, 1, 2, 2, 2, 2, false), window("a", 120, 1, 3, 3, 3, 3, false))
+	apply(t, store, aggregate.Outcome{Added: 1, Late: 1}, at("a", 4, time.Hour-aggregate.Grace, 4), at("a", 5, 0, 5))
+}
+
+// A device that was offline for a day closes it as a whole, in as many turns as a store takes for it.
+func manyClose(t *testing.T, store aggregate.Store) {
+	var readings []reading.Reading
+	for minute := range 100 {
+		readings = append(readings, at("a", int64(minute), time.Duration(minute)*time.Minute, 1), at("b", int64(minute), time.Duration(minute)*time.Minute, 1))
+	}
+	apply(t, store, aggregate.Outcome{Added: len(readings)}, readings...)
+	closed := func() (n int) {
+		for _, window := range list(t, store, aggregate.Query{}) {
+			if window.Closed {
+				n++
+			}
+		}
+		return n
+	}
+	if closeAfter(t, store, 0); closed() != 2*89 {
+		t.Errorf("%d windows have closed", closed())
+	}
+	if closeIdle(t, store, 0); closed() != 2*100 {
+		t.Errorf("%d windows have closed in the end", closed())
+	}
+	if windows := drained(t, store, 1000); len(windows) != 2*100 {
+		t.Errorf("%d windows are relayed", len(windows))
+	}
+}
+
 func devicesAreApart(t *testing.T, store aggregate.Store) {
-	apply(t, store, aggregate.Outcome{Added: 3}, []reading.Reading{at("b", 1, 0, 1)},
-		[]reading.Reading{at("a-1", 1, time.Hour, 2)}, []reading.Reading{at("b", 2, time.Second, 3)})
+	apply(t, store, aggregate.Outcome{Added: 3}, at("b", 1, 0, 1), at("a-1", 1, time.Hour, 2), at("b", 2, time.Second, 3))
+	closeAfter(t, store, 0)
 	wantWindows(t, list(t, store, aggregate.Query{}), window("a-1", 60, 1, 2, 2, 2, 2, false), window("b", 0, 2, 1, 3, 2, 3, false))
 }
 
 func idleEnds(t *testing.T, store aggregate.Store) {
-	apply(t, store, aggregate.Outcome{Added: 2}, []reading.Reading{at("a", 1, 0, 1), at("a", 2, time.Minute, 1)})
-	if err := store.CloseIdle(t.Context(), time.Now().Add(-time.Minute)); err != nil {
-		t.Fatal(err)
-	}
+	apply(t, store, aggregate.Outcome{Added: 2}, at("a", 1, 0, 1), at("a", 2, time.Minute, 1))
+	closeIdle(t, store, time.Minute)
 	wantWindows(t, list(t, store, aggregate.Query{}), window("a", 0, 1, 1, 1, 1, 1, false), window("a", 1, 1, 1, 1, 1, 1, false))
-	if err := store.CloseIdle(t.Context(), time.Now().Add(time.Minute)); err != nil {
-		t.Fatal(err)
-	}
+	closeIdle(t, store, 0)
 	wantWindows(t, list(t, store, aggregate.Query{}), window("a", 0, 1, 1, 1, 1, 1, true), window("a", 1, 1, 1, 1, 1, 1, true))
-	apply(t, store, aggregate.Outcome{Late: 1, Added: 1}, []reading.Reading{at("a", 3, time.Second, 1), at("a", 4, 2*time.Minute, 1)})
+	apply(t, store, aggregate.Outcome{Late: 1, Added: 1}, at("a", 3, time.Second, 1), at("a", 4, 2*time.Minute, 1))
 }
 
 // drained relays until nothing waits.
 func drained(t *testing.T, store aggregate.Store, limit int) (windows []aggregate.Window) {
 	t.Helper()
-	for {
-		n, err := store.Relay(t.Context(), limit, func(_ context.Context, batch []aggregate.Window) error {
+	all(t, func() (int, error) {
+		return store.Relay(t.Context(), limit, func(_ context.Context, batch []aggregate.Window) (int, error) {
 			windows = append(windows, batch...)
-			return nil
+			return len(batch), nil
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n == 0 {
-			return windows
-		}
-	}
+	})
+	return windows
 }
 
 func relayedOnce(t *testing.T, store aggregate.Store) {
-	apply(t, store, aggregate.Outcome{Added: 2}, []reading.Reading{at("a", 1, 0, 1), at("a", 2, time.Minute, 2)})
+	apply(t, store, aggregate.Outcome{Added: 2}, at("a", 1, 0, 1), at("a", 2, time.Minute, 2))
 	wantWindows(t, drained(t, store, 1))
-	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 3, time.Hour, 3)})
+	apply(t, store, aggregate.Outcome{Added: 1}, at("a", 3, time.Hour, 3))
+	closeAfter(t, store, 0)
 	wantWindows(t, drained(t, store, 1), window("a", 0, 1, 1, 1, 1, 1, true), window("a", 1, 1, 2, 2, 2, 2, true))
 	wantWindows(t, drained(t, store, 1))
 }
 
-func notPublishedWaits(t *testing.T, store aggregate.Store) {
-	apply(t, store, aggregate.Outcome{Added: 2}, []reading.Reading{at("a", 1, 0, 1)}, []reading.Reading{at("a", 2, time.Hour, 2)})
+// breakAfter relays up to so many windows to a broker that breaks then.
+func breakAfter(t *testing.T, store aggregate.Store, want int) {
+	t.Helper()
 	broken := errors.New("the broker is gone")
-	if n, err := store.Relay(t.Context(), 10, func(context.Context, []aggregate.Window) error { return broken }); n != 0 || !errors.Is(err, broken) {
-		t.Errorf("relayed %d, %v", n, err)
+	n, err := store.Relay(t.Context(), 10, func(context.Context, []aggregate.Window) (int, error) { return want, broken })
+	if n != want || !errors.Is(err, broken) {
+		t.Errorf("relayed %d, %v, want %d", n, err, want)
 	}
+}
+
+func notPublishedWaits(t *testing.T, store aggregate.Store) {
+	apply(t, store, aggregate.Outcome{Added: 2}, at("a", 1, 0, 1), at("a", 2, time.Hour, 2))
+	closeAfter(t, store, 0)
+	breakAfter(t, store, 0)
 	wantWindows(t, drained(t, store, 10), window("a", 0, 1, 1, 1, 1, 1, true))
+}
+
+func publishedWaitsNoLonger(t *testing.T, store aggregate.Store) {
+	apply(t, store, aggregate.Outcome{Added: 4},
+		at("a", 1, 0, 1), at("a", 2, time.Minute, 2), at("a", 3, 2*time.Minute, 3), at("a", 4, time.Hour, 4))
+	closeAfter(t, store, 0)
+	breakAfter(t, store, 2)
+	wantWindows(t, drained(t, store, 10), window("a", 2, 1, 3, 3, 3, 3, true))
 }
 
 func wantWaiting(t *testing.T, store aggregate.Store, want int64) {
@@ -194,21 +293,20 @@ func wantWaiting(t *testing.T, store aggregate.Store, want int64) {
 }
 
 func waitingIsMeasured(t *testing.T, store aggregate.Store) {
-	apply(t, store, aggregate.Outcome{Added: 2}, []reading.Reading{at("a", 1, 0, 1), at("a", 2, time.Minute, 2)})
+	apply(t, store, aggregate.Outcome{Added: 3}, at("a", 1, 0, 1), at("a", 2, time.Minute, 2), at("a", 3, time.Hour, 3))
 	wantWaiting(t, store, 0)
-	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 3, time.Hour, 3)})
+	closeAfter(t, store, 0)
 	wantWaiting(t, store, 2)
 	drained(t, store, 10)
 	wantWaiting(t, store, 0)
 }
 
 func oldIsForgotten(t *testing.T, store aggregate.Store) {
-	apply(t, store, aggregate.Outcome{Added: 2}, []reading.Reading{at("a", 1, 0, 1)}, []reading.Reading{at("a", 2, time.Hour, 2)})
+	apply(t, store, aggregate.Outcome{Added: 2}, at("a", 1, 0, 1), at("a", 2, time.Hour, 2))
+	closeAfter(t, store, 0)
 	forget := func(after time.Duration, want ...aggregate.Window) {
 		t.Helper()
-		if err := store.Forget(t.Context(), time.Now().Add(after)); err != nil {
-			t.Fatal(err)
-		}
+		all(t, func() (int, error) { return store.Forget(t.Context(), time.Now().Add(after)) })
 		wantWindows(t, list(t, store, aggregate.Query{}), want...)
 	}
 	closed, open := window("a", 0, 1, 1, 1, 1, 1, true), window("a", 60, 1, 2, 2, 2, 2, false)
@@ -216,13 +314,11 @@ func oldIsForgotten(t *testing.T, store aggregate.Store) {
 	drained(t, store, 10)
 	forget(-time.Minute, closed, open)
 	forget(time.Minute, open)
-	apply(t, store, aggregate.Outcome{Late: 1, Duplicates: 1}, []reading.Reading{at("a", 1, 0, 1), at("a", 2, time.Hour, 2)})
-	if err := store.CloseIdle(t.Context(), time.Now().Add(time.Minute)); err != nil {
-		t.Fatal(err)
-	}
+	apply(t, store, aggregate.Outcome{Late: 1, Duplicates: 1}, at("a", 1, 0, 1), at("a", 2, time.Hour, 2))
+	closeIdle(t, store, 0)
 	drained(t, store, 10)
 	forget(time.Minute)
-	apply(t, store, aggregate.Outcome{Added: 1}, []reading.Reading{at("a", 1, 0, 1)}) // as from a device that is new
+	apply(t, store, aggregate.Outcome{Added: 1}, at("a", 1, 0, 1)) // as from a device that is new
 }
 
 // A caller that gives up leaves nothing behind that would count twice when it tries again.
@@ -230,8 +326,8 @@ func allOrNone(t *testing.T, store aggregate.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	batch := []reading.Reading{at("a", 1, 0, 1), at("b", 1, time.Hour, 2)}
-	first, err := store.Apply(ctx, [][]reading.Reading{batch})
-	second, again := store.Apply(t.Context(), [][]reading.Reading{batch})
+	first, err := store.Apply(ctx, batch)
+	second, again := store.Apply(t.Context(), batch)
 	if again != nil || err == nil && first.Added != 2 || first.Added+second.Added != 2 {
 		t.Errorf("came to %+v, %v, then to %+v, %v", first, err, second, again)
 	}
@@ -239,9 +335,8 @@ func allOrNone(t *testing.T, store aggregate.Store) {
 }
 
 func queriesRestrict(t *testing.T, store aggregate.Store) {
-	apply(t, store, aggregate.Outcome{Added: 4}, []reading.Reading{
-		at("a", 1, 0, 1), at("a", 2, time.Minute, 2), at("a", 3, 2*time.Minute, 3), at("b", 1, 0, 4),
-	})
+	apply(t, store, aggregate.Outcome{Added: 4},
+		at("a", 1, 0, 1), at("a", 2, time.Minute, 2), at("a", 3, 2*time.Minute, 3), at("b", 1, 0, 4))
 	minute := func(n int) reading.Time { return reading.Time{Time: noon.Add(time.Duration(n) * time.Minute)} }
 	wantWindows(t, list(t, store, aggregate.Query{Device: "b"}), window("b", 0, 1, 4, 4, 4, 4, false))
 	wantWindows(t, list(t, store, aggregate.Query{From: minute(1), To: minute(2)}), window("a", 1, 1, 2, 2, 2, 2, false))
@@ -255,11 +350,11 @@ func concurrentWriters(t *testing.T, store aggregate.Store) {
 		writers.Go(func() {
 			for i := range int64(50) {
 				// Each pair of writers sends the same, in opposite orders.
-				part := []reading.Reading{at("a", i+50*(writer/2), 0, 1), at("b", i+50*(writer/2), 0, 1)}
+				batch := []reading.Reading{at("a", i+50*(writer/2), 0, 1), at("b", i+50*(writer/2), 0, 1)}
 				if writer%2 == 1 {
-					slices.Reverse(part)
+					slices.Reverse(batch)
 				}
-				if _, err := store.Apply(t.Context(), [][]reading.Reading{part}); err != nil {
+				if _, err := store.Apply(t.Context(), batch); err != nil {
 					t.Error(err)
 				}
 			}

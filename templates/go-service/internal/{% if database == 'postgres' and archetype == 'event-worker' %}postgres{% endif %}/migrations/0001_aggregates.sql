@@ -5,7 +5,9 @@
 CREATE TABLE devices (
     device text COLLATE "C" PRIMARY KEY,
     open timestamptz NOT NULL, -- the start of its first window that is
-    newest timestamptz NOT NULL, -- the start of its last window
+    reached timestamptz NOT NULL, -- by its own clock, as is open
+    mark timestamptz NOT NULL, -- what it had reached when it was marked
+    marked timestamptz NOT NULL,
     touched timestamptz NOT NULL
 );
 
@@ -15,7 +17,7 @@ CREATE TABLE windows (
     readings bigint NOT NULL,
     lowest double precision NOT NULL,
     highest double precision NOT NULL,
-    total double precision NOT NULL,
+    total double precision NOT NULL, -- in units of 2^32, so that it can't overflow
     last_at timestamptz NOT NULL,
     last_epoch bigint NOT NULL,
     last_sequence bigint NOT NULL,

@@ -1,15 +1,20 @@
 -- name: LockDevices :many
-INSERT INTO devices AS d (device, open, newest, touched)
+INSERT INTO devices AS d (device, open, reached, mark, marked, touched)
 SELECT
     unnest(@devices::text []),
     @never::timestamptz,
+    unnest(@reached::timestamptz []),
+    @never::timestamptz,
     @never::timestamptz,
     now()
-ON CONFLICT (device) DO UPDATE SET touched = excluded.touched
-RETURNING d.device, d.open, d.newest;
+ON CONFLICT (device) DO UPDATE SET reached = greatest(d.reached, excluded.reached), touched = excluded.touched
+RETURNING d.device, d.open;
 
 -- name: KnownKeys :many
-SELECT k.*
+SELECT
+    k.device,
+    k.epoch,
+    k.sequence
 FROM keys AS k
 INNER JOIN (
     SELECT
@@ -61,15 +66,47 @@ ON CONFLICT (device, start) DO UPDATE SET
         LIMIT 1
     );
 
--- name: MoveDevices :exec
-UPDATE devices AS d SET open = p.open, newest = p.newest
-FROM (
-    SELECT
-        unnest(@devices::text []) AS device,
-        unnest(@opens::timestamptz []) AS open,
-        unnest(@newests::timestamptz []) AS newest
-) AS p
-WHERE d.device = p.device;
+-- name: LockHeldDevices :many
+SELECT
+    d.device,
+    d.open,
+    d.mark,
+    coalesce((
+        SELECT w.start FROM windows AS w
+        WHERE w.device = d.device AND w.start >= d.open
+        ORDER BY w.start
+        OFFSET @windows::bigint
+        LIMIT 1
+    ), @forever::timestamptz)::timestamptz AS next
+FROM devices AS d
+WHERE
+    d.marked <= now() - make_interval(secs => @hold::double precision)
+    AND d.reached >= d.open + make_interval(secs => @behind::double precision)
+ORDER BY d.device
+LIMIT sqlc.arg(max_rows)::bigint
+FOR UPDATE SKIP LOCKED;
+
+-- name: MarkDevices :exec
+UPDATE devices SET mark = reached, marked = now()
+WHERE device = any(@devices::text []);
+
+-- name: LockIdleDevices :many
+SELECT
+    d.device,
+    d.open,
+    d.reached,
+    coalesce((
+        SELECT w.start FROM windows AS w
+        WHERE w.device = d.device AND w.start >= d.open
+        ORDER BY w.start
+        OFFSET @windows::bigint
+        LIMIT 1
+    ), @forever::timestamptz)::timestamptz AS next
+FROM devices AS d
+WHERE d.touched <= now() - make_interval(secs => @idle::double precision) AND d.reached >= d.open
+ORDER BY d.device
+LIMIT sqlc.arg(max_rows)::bigint
+FOR UPDATE SKIP LOCKED;
 
 -- name: CloseWindows :exec
 WITH progress AS (
@@ -79,9 +116,15 @@ WITH progress AS (
         unnest(@opens::timestamptz []) AS open
 ),
 
+moved AS (
+    UPDATE devices AS d SET open = p.open
+    FROM progress AS p
+    WHERE d.device = p.device
+),
+
 forgotten AS (
     DELETE FROM keys AS k USING progress AS p
-    WHERE k.device = p.device AND k.start < p.open
+    WHERE k.device = p.device AND k.start >= p.was_open AND k.start < p.open
 ),
 
 closed AS (
@@ -95,13 +138,6 @@ INSERT INTO outbox (device, start, closed_at)
 SELECT device, start, closed_at::timestamptz
 FROM closed
 ORDER BY start, device;
-
--- name: LockIdleDevices :many
-SELECT device, open, newest FROM devices
-WHERE touched < @since AND newest >= open
-ORDER BY device
-LIMIT sqlc.arg(max_rows)::bigint
-FOR UPDATE SKIP LOCKED;
 
 -- name: NextOfOutbox :many
 SELECT
@@ -119,18 +155,28 @@ WHERE id = any(@ids::bigint []);
 
 -- name: MeasureOutbox :one
 SELECT
-    count(*) AS windows,
-    coalesce(extract(EPOCH FROM now() - min(closed_at)), 0)::double precision AS seconds
-FROM outbox;
+    (
+        SELECT count(*)
+        FROM (SELECT FROM outbox LIMIT sqlc.arg(max_rows)::bigint) AS o
+    )::bigint AS windows,
+    coalesce(
+        extract(EPOCH FROM now() - (SELECT closed_at FROM outbox ORDER BY id LIMIT 1)), 0
+    )::double precision AS seconds;
 
 -- name: ListWindows :many
-SELECT * FROM windows
-WHERE
-    device >= sqlc.arg(first_device)
-    AND device <= sqlc.arg(last_device)
-    AND start >= sqlc.arg(earliest)
-    AND start < sqlc.arg(before)
-ORDER BY device, start
+SELECT w.*
+FROM devices AS d
+CROSS JOIN LATERAL (
+    SELECT * FROM windows AS v
+    WHERE
+        v.device = d.device
+        AND v.start >= sqlc.arg(earliest)
+        AND v.start < sqlc.arg(before)
+    ORDER BY v.start
+    LIMIT sqlc.arg(max_rows)::bigint
+) AS w
+WHERE d.device >= sqlc.arg(first_device) AND d.device <= sqlc.arg(last_device)
+ORDER BY d.device, w.start
 LIMIT sqlc.arg(max_rows)::bigint;
 
 -- name: ForgetWindows :execrows
@@ -145,6 +191,7 @@ USING (
         AND NOT EXISTS (SELECT FROM outbox AS o WHERE o.device = v.device AND o.start = v.start)
     ORDER BY v.closed_at
     LIMIT sqlc.arg(max_rows)::bigint
+    FOR UPDATE OF v SKIP LOCKED
 ) AS old
 WHERE w.device = old.device AND w.start = old.start;
 
