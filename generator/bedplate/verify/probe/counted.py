@@ -12,7 +12,10 @@ from bedplate.verify.probe.platform import Instance
 from bedplate.verify.probe.trial import expect, expect_same
 from bedplate.verify.probe.wire import request
 
+HELD: Final = 280.0
+"""Seconds within which a window closes that its device has come past: two to four minutes, and some turns."""
 _NOON: Final = datetime(2026, 11, 18, 12, tzinfo=UTC)
+_PAGE: Final = 1_000
 
 Reading = dict[str, Any]
 
@@ -56,9 +59,23 @@ def encoded(batch: Sequence[Reading]) -> bytes:
     return json.dumps({"readings": batch}).encode()
 
 
-def windows_of(instance: Instance) -> list[Any]:
-    """Its first thousand windows."""
-    answer = request(instance.admin, "GET", "/v1/aggregates?limit=1000")
+def windows_of(instance: Instance, *devices: str) -> list[Any]:
+    """Its first thousand windows, or all of some devices."""
+    if not devices:
+        return _page(instance, "")
+    windows: list[Any] = []
+    for device in devices:
+        page = _page(instance, f"&device={device}")
+        windows += page
+        while len(page) == _PAGE:
+            after = datetime.fromisoformat(page[-1]["start"]) + timedelta(minutes=1)
+            page = _page(instance, f"&device={device}&from={after:%Y-%m-%dT%H:%M:%SZ}")
+            windows += page
+    return windows
+
+
+def _page(instance: Instance, query: str) -> list[Any]:
+    answer = request(instance.admin, "GET", f"/v1/aggregates?limit={_PAGE}{query}")
     expect_same("status of /v1/aggregates", 200, answer.status)
     return list(answer.json()["aggregates"])
 

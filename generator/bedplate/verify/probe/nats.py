@@ -5,6 +5,7 @@ https://docs.nats.io/reference/reference-protocols/nats-protocol
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 from collections.abc import Mapping
@@ -79,6 +80,16 @@ class Client:
     def ask(self, subject: str) -> Mapping[str, Any]:
         """What JetStream's API answers."""
         return self._request(subject, b"")
+
+    def stored(self, stream: str) -> list[tuple[str, bytes]]:
+        """Subjects and payloads of all messages that a stream holds."""
+        state = self.ask(f"$JS.API.STREAM.INFO.{stream}")["state"]
+        messages = []
+        for number in range(state["first_seq"], state["last_seq"] + 1):
+            asked = json.dumps({"seq": number}).encode()
+            message = self._request(f"$JS.API.STREAM.MSG.GET.{stream}", asked)["message"]
+            messages.append((message["subject"], base64.b64decode(message.get("data", ""))))
+        return messages
 
     def _request(self, subject: str, payload: bytes) -> Mapping[str, Any]:
         self._inbox += 1

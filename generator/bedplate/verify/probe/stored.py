@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
 from typing import Final
 
 from bedplate.verify.probe.broker import (
-    AGGREGATES,
+    DEVICES,
     GRACE,
-    READINGS,
     WITHIN,
     Publisher,
     await_more,
     numbered,
     over_nats,
+    place_of,
+    published_of,
     publishing,
 )
-from bedplate.verify.probe.counted import count, encoded, expect_windows, made, settled_of, windows_of
+from bedplate.verify.probe.counted import (
+    count,
+    encoded,
+    expect_windows,
+    readings_of,
+    settled_of,
+    windows_of,
+)
 from bedplate.verify.probe.database import Database
 from bedplate.verify.probe.metrics import scrape, total
 from bedplate.verify.probe.nats import Nats
@@ -29,8 +36,12 @@ from bedplate.verify.probe.wire import request
 
 _ACCEPTED: Final = 202
 _POLL: Final = 0.1
-_AGAIN: Final = 1_000
-"""Messages that come once more after all, as those do whose acknowledgement is lost."""
+_AGAIN: Final = 100
+"""Last messages that come once more after all, as those do whose acknowledgement is lost."""
+_ENOUGH: Final = 1_000
+"""Messages whose readings reach over so many minutes that windows close."""
+_CLOSED: Final = 60.0
+"""Seconds until a chore closes windows."""
 
 
 def try_stored(trials: Trials, platform: Platform, image: str, broker: str | None) -> None:
@@ -76,18 +87,23 @@ def _try_workers(trials: Trials, platform: Platform, database: Database, nats: N
             expect(settled_of(first, "done") > 0, "expected that both had a part, one had none")
             first.signal("SIGKILL")
             await_more(publisher)
-        with platform.start() as third:
+        with platform.start() as third, platform.start() as fourth:
             third.wait_until_ready()
+            fourth.wait_until_ready()
             await_more(publisher)
+            wait_until("messages", lambda: publisher.published > _ENOUGH, WITHIN, _POLL)
             publisher.over.set()
             with trials.check("store: every reading that was published counts once in the database"):
+                wait_until("an end of the messages", lambda: not _left(nats), WITHIN, _POLL)
                 _publish_again(publisher)
                 wait_until("an end of the messages", lambda: not _left(nats), WITHIN, _POLL)
+                for instance in (second, third, fourth):
+                    expect_same("late readings", 0.0, readings_of(instance, "late"))
                 _expect_stored(third, database, publisher)
-            with trials.check("store: windows that have closed are published, once each"):
-                _expect_published(second, nats, publisher.published)
+            with trials.check("store: a worker is killed with windows in the outbox, others publish them"):
+                _kill_with_outbox(second, third, database, nats)
             with trials.check("store: both workers drain with exit code 0"):
-                for instance in (second, third):
+                for instance in (third, fourth):
                     instance.signal("SIGTERM")
                     expect_same("exit code", 0, instance.exit_code(GRACE))
 
@@ -108,8 +124,8 @@ def _kill_database(trials: Trials, instance: Instance, database: Database, publi
 
 
 def _publish_again(publisher: Publisher) -> int:
-    """Publish the first messages anew; how many those were."""
-    again = range(1, min(publisher.published, _AGAIN) + 1)
+    """Publish the last messages anew; how many those were."""
+    again = range(max(1, publisher.published - _AGAIN + 1), publisher.published + 1)
     with publisher.connect() as publish:
         for number in again:
             publish(encoded([numbered(number)]))
@@ -127,24 +143,28 @@ def _expect_stored(instance: Instance, database: Database, publisher: Publisher)
         publisher.published <= stored <= publisher.published + 1,
         f"{publisher.published} were published, {stored} counted",
     )
-    expect_windows(count(map(numbered, range(1, stored + 1))), windows_of(instance))
+    expect_windows(count(map(numbered, range(1, stored + 1))), windows_of(instance, *DEVICES))
 
 
-def _expect_published(instance: Instance, nats: Nats, number: int) -> None:
-    with nats.client() as client:
-        for device in range(5):
-            last = made(f"d{device}", 10 * number, timedelta(days=1), 1.0)
-            client.publish(READINGS, encoded([last]))
-        wait_until("an end of the messages", lambda: not _left(nats), WITHIN, _POLL)
-        closed = [window for window in windows_of(instance) if window["closed"]]
-        expect(bool(closed), "expected windows that have closed, there are none")
-        wait_until(
-            f"one message on {AGGREGATES} for each of {len(closed)} windows",
-            lambda: client.ask("$JS.API.STREAM.INFO.telemetry-results")["state"]["messages"] == len(closed),
-            WITHIN,
-            _POLL,
-        )
-    wait_until("an empty outbox", lambda: total(scrape(instance.admin), "outbox_windows") == 0, WITHIN, _POLL)
+def _kill_with_outbox(victim: Instance, other: Instance, database: Database, nats: Nats) -> None:
+    def waiting() -> int:
+        return int(database.ask("SELECT count(*) FROM outbox"))
+
+    def due() -> int:
+        return int(database.ask("SELECT count(*) FROM devices WHERE reached >= open + interval '11 minutes'"))
+
+    nats.kill()
+    # As if what devices have reached had stood for long enough.
+    database.ask("UPDATE devices SET mark = reached, marked = now() - interval '1 hour'")
+    wait_until("windows in the outbox", lambda: waiting() > 0 and not due(), _CLOSED, _POLL)
+    victim.signal("SIGKILL")
+    nats.restart()
+    wait_until("an empty outbox", lambda: not waiting(), WITHIN, _POLL)
+    closed = [window for window in windows_of(other, *DEVICES) if window["closed"]]
+    # One that was published when the worker was killed may come again.
+    published = {place_of(window): window for window in published_of(nats)}
+    expect_same("windows", closed, [published[place] for place in sorted(published)])
+    wait_until("outbox_windows 0", lambda: total(scrape(other.admin), "outbox_windows") == 0, WITHIN, _POLL)
 
 
 def _left(nats: Nats) -> int:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from bedplate.render import checkout
 from bedplate.verify.probe.broker import try_broker
 from bedplate.verify.probe.counted import (
+    HELD,
     Reading,
     count,
     encoded,
@@ -58,17 +59,19 @@ def try_worker(
         return
     wrong = {"ADMIN_ADDR": "nowhere", "CONCURRENCY": "none"}
     try_bad_configuration(trials, platform, ("ADMIN_ADDR", "CONCURRENCY"), environment=wrong)
-    with trials.part("windows: it works"), platform.start() as instance:
-        instance.wait_until_ready()
-        _trywindows(trials, instance)
-    with trials.part("messages: it works"), platform.start() as instance:
-        instance.wait_until_ready()
-        _try_messages(trials, instance)
-    with trials.part("backlog: it works"), platform.start() as instance:
-        instance.wait_until_ready()
-        _try_backlog(trials, instance)
-    _try_drain(trials, platform, times)
-    _try_signals(trials, platform, times)
+    with trials.part("windows: it works"), platform.start() as counting:
+        counting.wait_until_ready()
+        _try_counting(trials, counting)
+        # Meanwhile windows are held.
+        with trials.part("messages: it works"), platform.start() as instance:
+            instance.wait_until_ready()
+            _try_messages(trials, instance)
+        with trials.part("backlog: it works"), platform.start() as instance:
+            instance.wait_until_ready()
+            _try_backlog(trials, instance)
+        _try_drain(trials, platform, times)
+        _try_signals(trials, platform, times)
+        _try_closing(trials, counting)
     if broker and platform.direct:
         with trials.part("broker: it answers"), Nats(platform, broker) as nats:
             try_broker(trials, platform, nats)
@@ -80,7 +83,7 @@ def try_worker(
         trials.skip("store: everything", "the engine runs elsewhere and can't reach a broker of ours")
 
 
-def _trywindows(trials: Trials, instance: Instance) -> None:
+def _try_counting(trials: Trials, instance: Instance) -> None:
     chance = random.Random(_SEED)  # noqa: S311
     batches = _batches(chance)
     with trials.check("windows: each reading counts once, as another program counts"):
@@ -93,6 +96,16 @@ def _trywindows(trials: Trials, instance: Instance) -> None:
             "all readings", lambda: readings_of(instance, "added") == sum(map(len, batches)), _PATIENCE, 0.02
         )
         expect_windows(wanted, windows_of(instance))
+        expect_same("late readings", 0.0, readings_of(instance, "late"))
+
+
+def _try_closing(trials: Trials, instance: Instance) -> None:
+    with trials.check("windows: they close when their device has come past them"):
+
+        def closed_devices() -> set[str]:
+            return {window["device"] for window in windows_of(instance) if window["closed"]}
+
+        wait_until("closed windows of each device", lambda: closed_devices() == set(_DEVICES), HELD, 0.5)
     with trials.check("windows: a reading that comes too late changes nothing, and is counted"):
         before = windows_of(instance)
         late = readings_of(instance, "late")
