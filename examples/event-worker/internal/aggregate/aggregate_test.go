@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.com/event-worker/internal/aggregate"
@@ -103,4 +104,22 @@ func TestAggregatesAreAnswered(t *testing.T) {
 			t.Errorf("%s is answered %s, want %s", query, got, want)
 		}
 	}
+}
+
+// silent is a store that never answers.
+type silent struct{ aggregate.Store }
+
+func (silent) Windows(ctx context.Context, _ aggregate.Query) ([]aggregate.Window, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestStoreThatDoesNotAnswerIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := httptest.NewRecorder()
+		aggregate.Handler(silent{})(w, httptest.NewRequest(http.MethodGet, "/v1/aggregates", nil))
+		if w.Code != http.StatusServiceUnavailable {
+			t.Errorf("answered %d", w.Code)
+		}
+	})
 }
