@@ -227,13 +227,8 @@ const message = `{"readings":[{"device":"a","epoch":1,"sequence":1,"measured_at"
 func TestMessagesAreCountedBeforeTheEnd(t *testing.T) {
 	s := start(t, "-drain-delay", "100ms")
 	s.post(t, message)
-	want := `"start":"2026-11-18T11:06:00.000Z","count":1,`
-	for answer := ""; !strings.Contains(answer, want); {
-		answer = s.get(t, "/v1/aggregates?device=a")
-	}
-	if metrics := s.get(t, "/metrics"); !strings.Contains(metrics, `readings_total{outcome="added"} 1`) {
-		t.Errorf("metrics are %s", metrics)
-	}
+	s.get(t, "/v1/aggregates?device=a", `"start":"2026-11-18T11:06:00.000Z","count":1,`)
+	s.get(t, "/metrics", `readings_total{outcome="added"} 1`)
 	s.signal(t, syscall.SIGTERM)
 	if got := status(s.command.Wait()); got != 0 {
 		t.Errorf("ended with %d", got)
@@ -252,16 +247,23 @@ func (s *service) post(t *testing.T, message string) {
 	}
 }
 
-func (s *service) get(t *testing.T, path string) string {
+// get asks for a path until the answer holds what is wanted, a great many times at most.
+func (s *service) get(t *testing.T, path, want string) {
 	t.Helper()
-	response, err := http.Get("http://" + s.admin + path)
-	if err != nil {
-		t.Fatal(err)
+	var text []byte
+	for range 20_000 {
+		response, err := http.Get("http://" + s.admin + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err = io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), want) {
+			return
+		}
 	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	t.Fatalf("%s is answered %s, without %s", path, text, want)
 }

@@ -27,10 +27,11 @@ const (
 	maxHeaderBytes    = 16 << 10
 
 	abortBound        = 6 * time.Second // to hand back what is not done
+	releaseBound      = 2 * time.Second // for all that work has used
 	adminCloseTimeout = time.Second
 
-	// DrainOverhead is what a drain adds to its delay and its timeout at most, beside what releases take.
-	DrainOverhead = abortBound + adminCloseTimeout
+	// DrainOverhead is what a drain adds to its delay and its timeout at most.
+	DrainOverhead = abortBound + releaseBound + adminCloseTimeout
 )
 
 var (
@@ -173,6 +174,8 @@ func (s *Server) finish(done <-chan int, abort func()) error {
 }
 
 func (s *Server) release(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, releaseBound)
+	defer cancel()
 	for _, release := range s.releases {
 		err = errors.Join(err, release(ctx))
 	}

@@ -198,6 +198,24 @@ func TestWorkThatDoesNotEvenHandBackIsLeft(t *testing.T) {
 	})
 }
 
+func TestReleaseThatHangsIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, taking(0, 0))
+		l.OnDrained(func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		start := time.Now()
+		l.cancel(ErrInterrupted)
+		if err := <-l.done; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(start); took > DrainOverhead {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
 func TestProcessThatWaitsForWhatItNeedsLivesAndIsNotReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := live(t, func(ctx context.Context) (Work, error) {
