@@ -100,9 +100,9 @@ def test_a_version_is_raised_in_every_example_that_names_it(reader: Cli) -> None
     assert raised > present
 
 
-def named_version(makefile: Path) -> list[int]:
+def named_version(makefile: Path) -> tuple[int, ...]:
     (version,) = re.findall(r"KUBECONFORM_VERSION := v(\S+)", makefile.read_text())
-    return [int(part) for part in version.split(".")]
+    return tuple(int(part) for part in version.split("."))
 
 
 def test_rows_are_divided_and_their_reports_joined(reader: Cli) -> None:
