@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"example.com/http-api/internal/server"
-	"example.com/http-api/internal/strictjson"
 )
 
 const (
 	defaultLimit = 100
+	timeRule     = "must be a time in UTC such as 2026-11-18T11:06:41.250Z"
 
 	maxConflicts     = 100
 	fullRetrySeconds = 60
@@ -39,7 +39,7 @@ func (h *handler) add(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var batch []Reading
-	if err := server.DecodeJSON(r, func(d *strictjson.Decoder) { batch = decodeBatch(d) }); err != nil {
+	if err := server.DecodeJSON(r, func(d *server.Decoder) { batch = decodeBatch(d) }); err != nil {
 		return err
 	}
 	accepted, err := h.service.Insert(r.Context(), batch)
@@ -50,6 +50,43 @@ func (h *handler) add(w http.ResponseWriter, r *http.Request) error {
 		Accepted   int `json:"accepted"`
 		Duplicates int `json:"duplicates"`
 	}{accepted, len(batch) - accepted})
+}
+
+func decodeBatch(d *server.Decoder) (batch []Reading) {
+	d.Object(func(string) {
+		length := d.Array(func(i int) {
+			if reading := decodeReading(d); i < MaxBatch {
+				batch = append(batch, reading)
+			}
+		})
+		if length < 1 || length > MaxBatch {
+			d.Violate("", fmt.Sprintf("must hold 1 to %d readings", MaxBatch))
+		}
+	}, "readings")
+	return batch
+}
+
+func decodeReading(d *server.Decoder) (reading Reading) {
+	d.Object(func(member string) {
+		switch member {
+		case "device":
+			reading.Device = d.String()
+		case "epoch":
+			reading.Epoch = d.Integer(1, MaxEpoch)
+		case "sequence":
+			reading.Sequence = d.Integer(1, MaxSequence)
+		case "measured_at":
+			at, ok := ParseTime(d.String())
+			if !ok {
+				d.Violate("", timeRule)
+			}
+			reading.MeasuredAt = at
+		case "value":
+			reading.Value = d.Number()
+		}
+	}, "device", "epoch", "sequence", "measured_at", "value")
+	reading.Validate(d.Violate)
+	return reading
 }
 
 func (h *handler) list(w http.ResponseWriter, r *http.Request) error {
