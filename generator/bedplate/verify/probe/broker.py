@@ -99,9 +99,8 @@ def try_broker(trials: Trials, platform: Platform, nats: Nats) -> None:
         with trials.check("broker: a drain acknowledges all that it has taken"):
             instance.signal("SIGTERM")
             expect_same("exit code", 0, instance.exit_code(GRACE))
-            with nats.client() as client:
-                consumers = client.ask("$JS.API.CONSUMER.LIST.telemetry-readings")["consumers"]
-            expect_same("messages that are not acknowledged", [0], [c["num_ack_pending"] for c in consumers])
+            pending = [consumer["num_ack_pending"] for consumer in consumers_of(nats)]
+            expect_same("messages that are not acknowledged", [0], pending)
 
 
 @contextmanager
@@ -140,6 +139,12 @@ def _expect_all(instance: Instance, publisher: Publisher) -> None:
         f"{publisher.published} were published, {len(numbers)} counted",
     )
     expect_windows(count(map(numbered, numbers)), windows_of(instance, *DEVICES))
+
+
+def consumers_of(nats: Nats) -> list[Any]:
+    """What the server says of those who take from the stream of readings."""
+    with nats.client() as client:
+        return list(client.ask("$JS.API.CONSUMER.LIST.telemetry-readings")["consumers"])
 
 
 def published_of(nats: Nats) -> list[Any]:

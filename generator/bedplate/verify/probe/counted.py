@@ -12,6 +12,7 @@ from bedplate.verify.probe.platform import Instance
 from bedplate.verify.probe.trial import expect, expect_same
 from bedplate.verify.probe.wire import request
 
+ACCEPTED: Final = 202
 HELD: Final = 280.0
 """Seconds within which a window closes that its device has come past: two to four minutes, and some turns."""
 _NOON: Final = datetime(2026, 11, 18, 12, tzinfo=UTC)
@@ -57,6 +58,11 @@ def expect_windows(
 def encoded(batch: Sequence[Reading]) -> bytes:
     """The message that holds them."""
     return json.dumps({"readings": batch}).encode()
+
+
+def post(instance: Instance, body: bytes) -> int:
+    """Hand a message to the broker in memory; the status that it is answered with."""
+    return request(instance.admin, "POST", "/v1/messages", body=body).status
 
 
 def windows_of(instance: Instance, *devices: str) -> list[Any]:

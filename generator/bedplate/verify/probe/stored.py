@@ -12,6 +12,7 @@ from bedplate.verify.probe.broker import (
     WITHIN,
     Publisher,
     await_more,
+    consumers_of,
     numbered,
     over_nats,
     place_of,
@@ -19,9 +20,11 @@ from bedplate.verify.probe.broker import (
     publishing,
 )
 from bedplate.verify.probe.counted import (
+    ACCEPTED,
     count,
     encoded,
     expect_windows,
+    post,
     readings_of,
     settled_of,
     windows_of,
@@ -32,9 +35,7 @@ from bedplate.verify.probe.nats import Nats
 from bedplate.verify.probe.outage import try_database
 from bedplate.verify.probe.platform import Instance, Platform, readiness
 from bedplate.verify.probe.trial import Trials, expect, expect_same, wait_until
-from bedplate.verify.probe.wire import request
 
-_ACCEPTED: Final = 202
 _POLL: Final = 0.1
 _AGAIN: Final = 100
 """Last messages that come once more after all, as those do whose acknowledgement is lost."""
@@ -169,14 +170,10 @@ def _kill_with_outbox(victim: Instance, other: Instance, database: Database, nat
 
 def _left(nats: Nats) -> int:
     """Messages that nobody has acknowledged."""
-    with nats.client() as client:
-        (consumer,) = client.ask("$JS.API.CONSUMER.LIST.telemetry-readings")["consumers"]
+    (consumer,) = consumers_of(nats)
     return int(consumer["num_pending"] + consumer["num_ack_pending"])
 
 
 @contextmanager
 def _over_http(instance: Instance) -> Iterator[Callable[[bytes], None]]:
-    def post(body: bytes) -> None:
-        expect_same("status", _ACCEPTED, request(instance.admin, "POST", "/v1/messages", body=body).status)
-
-    yield post
+    yield lambda body: expect_same("status", ACCEPTED, post(instance, body))

@@ -15,12 +15,14 @@ from typing import Any, Final
 from bedplate.render import checkout
 from bedplate.verify.probe.broker import try_broker
 from bedplate.verify.probe.counted import (
+    ACCEPTED,
     HELD,
     Reading,
     count,
     encoded,
     expect_windows,
     made,
+    post,
     readings_of,
     settled_of,
     windows_of,
@@ -45,7 +47,6 @@ _BACKLOG: Final = 3_000
 """Messages of a hundred readings, as fast as they are taken: three times what a store in memory holds."""
 _MEMORY: Final = 128.0
 """MB that a worker in memory may hold under a backlog, which is half of what it is given."""
-_ACCEPTED: Final = 202
 _FULL: Final = 503
 
 
@@ -150,7 +151,7 @@ def _try_messages(trials: Trials, instance: Instance) -> None:
         f"messages: {len(poison)} that break rules become dead letters, and nobody waits for them"
     ):
         for body in poison:
-            _post(instance, body)
+            post(instance, body)
         _send(instance, [made("a", 1, timedelta(0), 1.0)])
         wait_until("the reading that came last", lambda: readings_of(instance, "added") == 1, AT_ONCE, 0.01)
         expect(settled_of(instance, "dead_letter") == 0, "expected no dead letter at once, there are some")
@@ -187,7 +188,7 @@ def _try_backlog(trials: Trials, instance: Instance) -> None:
         highest, sent = 0, 0
         while sent < _BACKLOG:
             batch = [made("a", 100 * sent + i, timedelta(seconds=sent), 1.0) for i in range(1, 101)]
-            sent += _post(instance, encoded(batch)) == _ACCEPTED
+            sent += post(instance, encoded(batch)) == ACCEPTED
             if sent % 500 == 0:
                 highest = max(highest, instance.memory())
         wait_until("an end", lambda: settled_of(instance, "done") == sent, _PATIENCE, 0.05)
@@ -214,7 +215,7 @@ class _Crowd:
             except Exception:  # It is refused, or the answer is cut off, which promises nothing.
                 return
             with self._lock:
-                self.accepted += status == _ACCEPTED
+                self.accepted += status == ACCEPTED
 
 
 def _try_drain(trials: Trials, platform: Platform, times: Times) -> None:
@@ -262,7 +263,7 @@ def _try_signals(trials: Trials, platform: Platform, times: Times) -> None:
         platform.start(environment=hurried) as instance,
     ):
         instance.wait_until_ready()
-        _post(instance, _POISON)
+        post(instance, _POISON)
         instance.signal("SIGTERM")
         expect_same("exit code", 1, instance.exit_code(times.grace))
 
@@ -270,7 +271,7 @@ def _try_signals(trials: Trials, platform: Platform, times: Times) -> None:
 def _end_twice(platform: Platform, name: str, code: int) -> None:
     with platform.start(environment={"DRAIN_DELAY": "1h"}) as instance:
         instance.wait_until_ready()
-        _post(instance, _POISON)  # which takes seconds, so that there is something to wait for
+        post(instance, _POISON)  # which takes seconds, so that there is something to wait for
         instance.signal(name)
         wait_until("503 of /readyz", lambda: readiness(instance.admin) == _FULL, AT_ONCE, 0.01)
         begin = time.monotonic()
@@ -281,11 +282,7 @@ def _end_twice(platform: Platform, name: str, code: int) -> None:
 
 
 def _send(instance: Instance, batch: Sequence[Reading]) -> None:
-    expect_same("status of a message", _ACCEPTED, _post(instance, encoded(batch)))
-
-
-def _post(instance: Instance, body: bytes) -> int:
-    return request(instance.admin, "POST", "/v1/messages", body=body).status
+    expect_same("status of a message", ACCEPTED, post(instance, encoded(batch)))
 
 
 def _messages(instance: Instance, subject: str) -> list[Any]:
