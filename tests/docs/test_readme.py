@@ -33,7 +33,7 @@ SMALLER = {
     "make verify": "http-api --level render",
 }
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("readme")]
 
 
 @pytest.fixture(scope="module")

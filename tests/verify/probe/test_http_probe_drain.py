@@ -9,7 +9,7 @@ from bedplate.verify.probe.trial import Trials
 from bedplate.verify.probe.wire import render
 from frail_images import TIMES, Workshop, told
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("probe")]
 
 STORE = render("POST", "/some", body=bytes(100))
 SLOW = SlowRequest(STORE[:-20], STORE[-20:])

@@ -8,7 +8,7 @@ from bedplate.verify.probe.trial import Trials
 from bedplate.verify.probe.wire import render
 from frail_images import Workshop, told
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("probe")]
 
 LIMITS = Limits(
     header_seconds=1,

@@ -6,7 +6,7 @@ import pytest
 from bedplate.verify.probe.image import Expected, try_image
 from frail_images import File, Variant, Workshop, told
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("probe")]
 
 PROGRAM = b"\x7fELF" + bytes(60)
 VARIANTS = {

@@ -8,7 +8,7 @@ from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
 from bedplate.verify.probe.trial import Trials
 from frail_images import Workshop, told
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("probe")]
 
 LABELS = {"org.opencontainers.image.version": "1.2.3", "org.opencontainers.image.revision": "abcdef"}
 DEFECTS = {
