@@ -125,7 +125,7 @@ OTHER_ANSWERS = {
     "http2": ("true",),
     "rate_limit": ("true",),
     "board": ("mps2-an505", "lm3s6965", "stm32f405"),
-    "runtime": ("rtic",),
+    "runtime": ("rtic", "embassy"),
     "deploy": ("none", "systemd"),
     "ci": ("gitlab", "none"),
 }

@@ -35,6 +35,7 @@ ANSWERS = [
     ("tcp-proxy", ("rate_limit=true",)),
     *(("sensor-node", (f"board={board}",)) for board in BOARDS),
     ("sensor-node", ("ci=gitlab", "runtime=rtic")),
+    ("sensor-node", ("runtime=embassy",)),
 ]
 GO = ("http-api", "rpc-api", "event-worker", "metrics-exporter")
 SHARED = {".copier-answers.yml", ".editorconfig", ".gitattributes", "LICENSE", "SECURITY.md", "README.md"}

@@ -11,7 +11,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   build    build the released image and print its path
   size     what the image takes of flash and RAM, against budgets.toml
   stack    the deepest the stacks can get, against budgets.toml
-  audit    refuse panics, allocation, formatting, indirect calls, recursion and breakpoints
+  audit    refuse panics, allocation, formatting, recursion, breakpoints and calls into the unknown
   dist     put the files of a release into dist/";
 
 fn main() -> ExitCode {
