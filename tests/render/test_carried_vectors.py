@@ -16,6 +16,7 @@ HALVES = {
     "metrics-exporter": [],
     "http-gateway": [],
     "tcp-proxy": [],
+    "stream-ingest": ["frames.json"],
     "sensor-node": ["frames.json"],
 }
 

@@ -68,8 +68,9 @@ impl Claim {
     pub fn wait(&self, per_second: u32) -> Duration {
         let now = nanos(self.devices.began.elapsed());
         let each = nanos(Duration::from_secs(1)) / u64::from(per_second.max(1));
-        let used_up = self.allowance.0.load(Relaxed).max(now) + each;
-        self.allowance.0.store(used_up, Relaxed);
+        let after = |used_up: u64| used_up.max(now) + each;
+        let before = self.allowance.0.fetch_update(Relaxed, Relaxed, |last| Some(after(last)));
+        let used_up = after(before.unwrap_or_else(|last| last));
         Duration::from_nanos(used_up.saturating_sub(now + nanos(BURST)))
     }
 }

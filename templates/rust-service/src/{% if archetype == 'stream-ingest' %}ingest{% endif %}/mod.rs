@@ -200,6 +200,7 @@ impl Ingest {
                 count(&self.stats.ingest.readings);
                 let wait = session.wait(config.limits.device_readings);
                 if !wait.is_zero() {
+                    count(&self.stats.ingest.readings_delayed);
                     sleep(wait).await;
                 }
                 let welcomed = i64::try_from(epoch).unwrap_or(i64::MAX);
@@ -237,7 +238,7 @@ impl Ingest {
         config: &Config,
     ) -> Result<(), End> {
         let mut out = Vec::new();
-        while let Some(acks) = session.next(&mut out).await {
+        while let Some(acks) = session.next(&mut out).await? {
             match timeout(config.timeouts.write, to.write_all(&out)).await {
                 Ok(Ok(())) => add(&self.stats.ingest.acks, acks),
                 Ok(Err(_)) => return Err(End::DeviceReset),

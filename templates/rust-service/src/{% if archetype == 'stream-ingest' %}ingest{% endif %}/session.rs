@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::device::Claim;
+use super::end::End;
 use super::frame::{HELD, Order};
 use crate::delivery::Reading;
 use crate::shutdown::Work;
@@ -34,6 +35,8 @@ struct State {
     on_the_way: usize,
     /// Nothing more will come.
     ended: bool,
+    /// What was on its way will not get there.
+    lost: bool,
 }
 
 /// The readings that a device may hold: its bits begin with the reading `base`.
@@ -113,6 +116,14 @@ impl Session {
         }
     }
 
+    /// A reading that was new is gone, and will not be durable. Only an end makes the device send it elsewhere.
+    pub fn lose(&self) {
+        let state = &mut *self.state.borrow_mut();
+        state.on_the_way -= 1;
+        state.lost = true;
+        self.stirred.notify_one();
+    }
+
     pub fn send(&self, order: Order, device: u32, epoch: u64) {
         order.encode(device, epoch, &mut self.state.borrow_mut().out);
         self.stirred.notify_one();
@@ -133,10 +144,13 @@ impl Session {
 
     /// Waits for something to send, and moves it to `out`, which is empty: how many acknowledgements are among
     /// it. None when nothing will come any more.
-    pub async fn next(&self, out: &mut Vec<u8>) -> Option<u64> {
+    pub async fn next(&self, out: &mut Vec<u8>) -> Result<Option<u64>, End> {
         loop {
             {
                 let state = &mut *self.state.borrow_mut();
+                if state.lost {
+                    return Err(End::Aborted);
+                }
                 std::mem::swap(out, &mut state.out);
                 let due = state.windows.iter_mut().filter_map(Window::acknowledge);
                 let mut acks = 0;
@@ -146,10 +160,10 @@ impl Session {
                 }
                 if !out.is_empty() {
                     self.emptied.notify_one();
-                    return Some(acks);
+                    return Ok(Some(acks));
                 }
                 if state.ended && state.on_the_way == 0 {
-                    return None;
+                    return Ok(None);
                 }
             }
             self.stirred.notified().await;
