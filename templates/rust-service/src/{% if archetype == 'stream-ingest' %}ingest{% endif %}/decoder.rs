@@ -28,6 +28,11 @@ impl Decoder {
     /// The next frame of `bytes`, from which it is taken with all that was before it. None once they are all
     /// taken. Frames of no bytes are nothing.
     pub fn next(&mut self, bytes: &mut &[u8]) -> Option<Result<Frame, Damage>> {
+        Some(self.next_block(bytes)?.and_then(Frame::parse))
+    }
+
+    /// The same without a look at what it says.
+    pub fn next_block(&mut self, bytes: &mut &[u8]) -> Option<Result<&[u8], Damage>> {
         while let Some((&byte, rest)) = bytes.split_first() {
             *bytes = rest;
             if byte != 0 {
@@ -57,10 +62,12 @@ impl Decoder {
         self.length = self.length.saturating_add(1);
     }
 
-    fn end(&mut self) -> Result<Frame, Damage> {
-        let block = self.block.get(..self.length).ok_or(Damage::Length);
-        let frame = if self.missing > 0 { Err(Damage::Cobs) } else { block.and_then(Frame::parse) };
+    fn end(&mut self) -> Result<&[u8], Damage> {
+        let (length, missing) = (self.length, self.missing);
         (self.length, self.code, self.missing) = (0, 0, 0);
-        frame
+        if missing > 0 {
+            return Err(Damage::Cobs);
+        }
+        self.block.get(..length).ok_or(Damage::Length)
     }
 }

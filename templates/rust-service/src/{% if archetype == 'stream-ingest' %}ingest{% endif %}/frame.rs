@@ -77,24 +77,54 @@ pub enum Damage {
     Reading,
 }
 
-impl Frame {
-    /// Reads what was between two delimiters, decoded.
-    pub fn parse(block: &[u8]) -> Result<Self, Damage> {
+/// What every frame begins with.
+struct Header {
+    kind: u8,
+    device: u32,
+    epoch: u64,
+    sequence: u32,
+}
+
+impl Header {
+    /// Reads what was between two delimiters, decoded; what is behind the header is left in `block`.
+    fn parse(block: &mut &[u8]) -> Result<Self, Damage> {
         if !(SHORTEST..=LONGEST).contains(&block.len()) {
             return Err(Damage::Length);
         }
-        let (mut fields, check) = block.split_last_chunk().ok_or(Damage::Length)?;
+        let (fields, check) = block.split_last_chunk().ok_or(Damage::Length)?;
         if check_of(fields) != u16::from_le_bytes(*check) {
             return Err(Damage::Check);
         }
-        let fields = &mut fields;
-        let [version, kind] = take(fields)?;
+        *block = fields;
+        let [version, kind] = take(block)?;
         if version != VERSION {
             return Err(Damage::Version);
         }
-        let device = u32::from_le_bytes(take(fields)?);
-        let epoch = u64::from_le_bytes(take(fields)?);
-        let sequence = u32::from_le_bytes(take(fields)?);
+        Ok(Self {
+            kind,
+            device: u32::from_le_bytes(take(block)?),
+            epoch: u64::from_le_bytes(take(block)?),
+            sequence: u32::from_le_bytes(take(block)?),
+        })
+    }
+
+    /// Appends a frame with these fields behind, encoded, and its delimiter.
+    fn encode(&self, body: &[&[u8]], out: &mut Vec<u8>) {
+        let mut stuffing = Stuffing::open(out);
+        stuffing.extend(&[VERSION, self.kind]);
+        stuffing.extend(&self.device.to_le_bytes());
+        stuffing.extend(&self.epoch.to_le_bytes());
+        stuffing.extend(&self.sequence.to_le_bytes());
+        body.iter().for_each(|field| stuffing.extend(field));
+        stuffing.close();
+    }
+}
+
+impl Frame {
+    /// Reads what was between two delimiters, decoded.
+    pub fn parse(mut block: &[u8]) -> Result<Self, Damage> {
+        let fields = &mut block;
+        let Header { kind, device, epoch, sequence } = Header::parse(fields)?;
         let body = Body::parse(kind, fields)?;
         if !fields.is_empty() {
             return Err(Damage::BodyLength);
@@ -105,6 +135,15 @@ impl Frame {
             return Err(Damage::Reading);
         }
         Ok(Self { device, epoch, sequence, body })
+    }
+
+    /// Appends it, encoded, with its delimiter.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let Self { device, epoch, sequence, .. } = *self;
+        let encode = |kind, body: &[&[u8]]| {
+            Header { kind, device, epoch, sequence }.encode(body, out);
+        };
+        self.body.encode(encode);
     }
 }
 
@@ -158,6 +197,42 @@ impl Body {
             _ => return Err(Damage::Kind),
         })
     }
+
+    /// Has it written: its kind, and its fields.
+    fn encode(&self, write: impl FnOnce(u8, &[&[u8]])) {
+        match self {
+            Self::Hello { uptime_ms, reset_cause, version } => {
+                write(0x01, &[&uptime_ms.to_le_bytes(), &[*reset_cause], version]);
+            }
+            Self::Reading { elapsed_ms, value, base } => {
+                write(0x02, &[&elapsed_ms.to_le_bytes(), &value.to_le_bytes(), &base.to_le_bytes()]);
+            }
+            Self::Status { mode, period_ms, queued, dropped, bad_frames } => write(
+                0x03,
+                &[
+                    &[*mode],
+                    &period_ms.to_le_bytes(),
+                    &queued.to_le_bytes(),
+                    &dropped.to_le_bytes(),
+                    &bad_frames.to_le_bytes(),
+                ],
+            ),
+            Self::Epitaph { cause, pc, lr, sp, cfsr, boots } => write(
+                0x04,
+                &[
+                    &[*cause],
+                    &pc.to_le_bytes(),
+                    &lr.to_le_bytes(),
+                    &sp.to_le_bytes(),
+                    &cfsr.to_le_bytes(),
+                    &boots.to_le_bytes(),
+                ],
+            ),
+            Self::Reply { command, result, value } => {
+                write(0x05, &[&[*command, *result], &value.to_le_bytes()]);
+            }
+        }
+    }
 }
 
 /// The next bytes of a frame that was long enough.
@@ -168,22 +243,27 @@ fn take<const N: usize>(fields: &mut &[u8]) -> Result<[u8; N], Damage> {
 }
 
 impl Order {
-    /// Appends it to what a device is sent, encoded, with the delimiter behind.
-    pub fn encode(self, device: u32, epoch: u64, out: &mut Vec<u8>) {
-        let (kind, sequence, period) = match self {
-            Self::Welcome => (0x81, 0, None),
-            Self::Ack { sequence } => (0x82, sequence, None),
-            Self::Start { period_ms } => (0x83, 0, Some(period_ms)),
+    /// Reads what was between two delimiters, decoded: for whom, the epoch, and what it says.
+    pub fn parse(mut block: &[u8]) -> Result<(u32, u64, Self), Damage> {
+        let fields = &mut block;
+        let Header { kind, device, epoch, sequence } = Header::parse(fields)?;
+        let order = match kind {
+            0x81 => Self::Welcome,
+            0x82 => Self::Ack { sequence },
+            0x83 => Self::Start { period_ms: u32::from_le_bytes(take(fields)?) },
+            _ => return Err(Damage::Kind),
         };
-        let mut stuffing = Stuffing::open(out);
-        stuffing.extend(&[VERSION, kind]);
-        stuffing.extend(&device.to_le_bytes());
-        stuffing.extend(&epoch.to_le_bytes());
-        stuffing.extend(&sequence.to_le_bytes());
-        if let Some(period) = period {
-            stuffing.extend(&period.to_le_bytes());
+        if fields.is_empty() { Ok((device, epoch, order)) } else { Err(Damage::BodyLength) }
+    }
+
+    /// Appends it, encoded, with its delimiter.
+    pub fn encode(self, device: u32, epoch: u64, out: &mut Vec<u8>) {
+        let header = |kind, sequence| Header { kind, device, epoch, sequence };
+        match self {
+            Self::Welcome => header(0x81, 0).encode(&[], out),
+            Self::Ack { sequence } => header(0x82, sequence).encode(&[], out),
+            Self::Start { period_ms } => header(0x83, 0).encode(&[&period_ms.to_le_bytes()], out),
         }
-        stuffing.close();
     }
 }
 

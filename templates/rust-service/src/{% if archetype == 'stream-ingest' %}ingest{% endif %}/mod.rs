@@ -11,6 +11,7 @@ pub mod line;
 pub mod metrics;
 mod passed;
 pub mod session;
+mod source;
 
 use std::fmt;
 use std::io;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::decoder::Decoder;
@@ -58,6 +60,7 @@ pub struct Ingest {
     current: Arc<Current>,
     delivery: Rc<Delivery>,
     shared: Shared,
+    worker: usize,
     stats: Arc<Stats>,
     log: AccessLog,
 }
@@ -66,12 +69,15 @@ pub struct Ingest {
 #[derive(Clone, Copy, Debug)]
 pub enum Peer {
     Address(SocketAddr),
+    /// What is read beside the listener.
+    Source,
 }
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => address.fmt(f),
+            Self::Source => f.write_str("source"),
         }
     }
 }
@@ -95,7 +101,15 @@ impl Ingest {
             shared.dead_letters.clone(),
             seed,
         );
-        Rc::new(Self { current, delivery, shared, stats, log })
+        Rc::new(Self { current, delivery, shared, worker, stats, log })
+    }
+
+    /// On one of the workers, serves what is read beside the listener.
+    pub fn follow(self: Rc<Self>, work: &Work) {
+        let path = self.current.load().config.source.clone();
+        if self.worker == 0 && !path.as_os_str().is_empty() {
+            spawn_local(source::follow(self, path, work.clone()));
+        }
     }
 
     /// Serves a connection to its end.
