@@ -9,9 +9,10 @@ use prometheus_client::encoding::DescriptorEncoder;
 use super::end::End;
 use super::frame::Body;
 use crate::delivery;
+pub use crate::delivery::metrics::GAUGES;
 use crate::metrics::{Counter, counters_of};
 use crate::settings::Settings;
-use crate::stats::{Level, Stats};
+use crate::stats::Stats;
 use crate::tally::Tally;
 use crate::upstream::member::Record;
 
@@ -29,7 +30,7 @@ pub struct Counters {
     pub ends: Tally<{ End::ALL.len() }>,
 }
 
-pub const COUNTERS: [(&str, &str, Counter<Stats>); 7] = [
+pub const COUNTERS: [(&str, &str, Counter<Stats>); 9] = [
     ("bad_frames", "Frames that broke a rule and were dropped", |stats| &stats.ingest.bad_frames),
     ("readings", "Readings of devices", |stats| &stats.ingest.readings),
     ("readings_again", "Readings that were on their way or durable when they came", |stats| {
@@ -41,9 +42,13 @@ pub const COUNTERS: [(&str, &str, Counter<Stats>); 7] = [
     ("acks", "Acknowledgements that were sent", |stats| &stats.ingest.acks),
     ("welcomes", "Devices that were welcomed", |stats| &stats.ingest.welcomes),
     ("replies", "Replies of devices", |stats| &stats.ingest.replies),
+    ("readings_stored", "Readings that the API has stored", |stats| {
+        &stats.delivery.readings_stored
+    }),
+    ("readings_refused", "Readings that are in the file of dead letters", |stats| {
+        &stats.delivery.readings_refused
+    }),
 ];
-
-pub const GAUGES: [(&str, &str, Level); 0] = [];
 
 pub const ENDPOINT_COUNTERS: [(&str, &str, Counter<Record>); 4] = [
     ("upstream_requests", "Requests that were to be sent to an endpoint", |record| &record.tries),
@@ -65,7 +70,7 @@ pub const IN_FLIGHT: (&str, &str) = ("upstream_in_flight", "Requests under way a
 pub fn encode(
     encoder: &mut DescriptorEncoder<'_>,
     workers: &[Arc<Stats>],
-    _: &Settings,
+    settings: &Settings,
 ) -> fmt::Result {
     let frames = Tally::sum(workers, |stats| &stats.ingest.frames);
     let frames = Body::KINDS.iter().zip(frames);
@@ -75,5 +80,5 @@ pub fn encode(
     let ends = End::ALL.map(|end| end.row().name).into_iter().zip(ends);
     let ends = ends.map(|(cause, count)| (vec![("cause", cause.to_owned())], count));
     counters_of(encoder, "connections_ended", "Connections that have ended, by cause", ends)?;
-    delivery::metrics::encode(encoder, workers)
+    delivery::metrics::encode(encoder, workers, settings.clock)
 }

@@ -35,7 +35,7 @@ use self::session::{Session, Taken};
 use crate::access_log::AccessLog;
 use crate::config::Config;
 use crate::delivery::dead_letter::DeadLetters;
-use crate::delivery::{Delivery, Parcel, Reading};
+use crate::delivery::{Delivery, Parcel, Reading, Recipient};
 use crate::runtime::Place;
 use crate::settings::Current;
 use crate::shutdown::{Phases, Work};
@@ -223,8 +223,8 @@ impl Ingest {
                 match session.take(&reading, base) {
                     Taken::Again => count(&self.stats.ingest.readings_again),
                     Taken::New => {
-                        let session = Rc::clone(session);
-                        self.delivery.push(Parcel { reading, session, received }).await;
+                        let recipient = Rc::clone(session) as Rc<dyn Recipient>;
+                        self.delivery.push(Parcel::new(reading, received, recipient)).await;
                     }
                 }
             }
@@ -267,8 +267,8 @@ impl Ingest {
 }
 
 impl Shared {
-    pub fn start(config: &Config, phases: Phases) -> io::Result<Self> {
-        let dead_letters = DeadLetters::start(&config.dead_letter)?;
+    pub fn start(config: &Config, workers: &[Arc<Stats>], phases: Phases) -> io::Result<Self> {
+        let dead_letters = DeadLetters::start(&config.dead_letter, workers)?;
         Ok(Self { devices: Arc::default(), epochs: Arc::default(), dead_letters, phases })
     }
 }

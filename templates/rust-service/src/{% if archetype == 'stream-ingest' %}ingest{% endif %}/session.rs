@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use super::device::Claim;
 use super::end::End;
 use super::frame::{HELD, Order};
-use crate::delivery::Reading;
+use crate::delivery::{Reading, Recipient};
 use crate::shutdown::Work;
 
 /// Devices, and epochs of them, that a connection is known to carry; one more, and the one of which nothing was
@@ -105,25 +105,6 @@ impl Session {
         taken
     }
 
-    /// A reading that was new is durable. On the thread of the session's worker.
-    pub fn settle(&self, reading: &Reading) {
-        let state = &mut *self.state.borrow_mut();
-        state.on_the_way -= 1;
-        let window = state.windows.iter_mut().find(|window| window.is_of(reading));
-        let due = window.is_some_and(|window| window.settle(reading.sequence));
-        if due || state.on_the_way == 0 {
-            self.stirred.notify_one();
-        }
-    }
-
-    /// A reading that was new is gone, and will not be durable. Only an end makes the device send it elsewhere.
-    pub fn lose(&self) {
-        let state = &mut *self.state.borrow_mut();
-        state.on_the_way -= 1;
-        state.lost = true;
-        self.stirred.notify_one();
-    }
-
     pub fn send(&self, order: Order, device: u32, epoch: u64) {
         order.encode(device, epoch, &mut self.state.borrow_mut().out);
         self.stirred.notify_one();
@@ -168,6 +149,26 @@ impl Session {
             }
             self.stirred.notified().await;
         }
+    }
+}
+
+impl Recipient for Session {
+    fn settle(&self, reading: &Reading) {
+        let state = &mut *self.state.borrow_mut();
+        state.on_the_way -= 1;
+        let window = state.windows.iter_mut().find(|window| window.is_of(reading));
+        let due = window.is_some_and(|window| window.settle(reading.sequence));
+        if due || state.on_the_way == 0 {
+            self.stirred.notify_one();
+        }
+    }
+
+    /// Only an end makes the device send it elsewhere.
+    fn lose(&self) {
+        let state = &mut *self.state.borrow_mut();
+        state.on_the_way -= 1;
+        state.lost = true;
+        self.stirred.notify_one();
     }
 }
 
