@@ -205,7 +205,10 @@ impl Body {
                 write(0x01, &[&uptime_ms.to_le_bytes(), &[*reset_cause], version]);
             }
             Self::Reading { elapsed_ms, value, base } => {
-                write(0x02, &[&elapsed_ms.to_le_bytes(), &value.to_le_bytes(), &base.to_le_bytes()]);
+                write(
+                    0x02,
+                    &[&elapsed_ms.to_le_bytes(), &value.to_le_bytes(), &base.to_le_bytes()],
+                );
             }
             Self::Status { mode, period_ms, queued, dropped, bad_frames } => write(
                 0x03,

@@ -2,19 +2,17 @@
 //! Either is served as one connection, and opened again when that has ended.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::fs::OFlags;
 use rustix::termios::{ControlModes, OptionalActions, tcgetattr, tcsetattr};
-use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
+use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::time::sleep;
 
 use super::{Ingest, Peer};
@@ -53,68 +51,28 @@ async fn serve(ingest: &Ingest, path: &Path, work: &Work) -> io::Result<()> {
         let (from, to) = stream.split();
         ingest.serve(from, to, Peer::Source, work.clone()).await;
     } else if kind.is_char_device() {
-        let line = Line::open(path)?;
+        let device = open(path)?;
+        // What reads and writes pipes does so with whatever tells when it is ready.
+        let from = Receiver::from_file_unchecked(device.try_clone()?)?;
+        let to = Sender::from_file_unchecked(device)?;
         tracing::info!(source = %path.display(), "reading from a serial device");
-        ingest.serve(&line, &line, Peer::Source, work.clone()).await;
+        ingest.serve(from, to, Peer::Source, work.clone()).await;
     } else {
         return Err(io::Error::other("it is neither a serial device nor a Unix socket"));
     }
     Ok(())
 }
 
-/// A serial device, without any of what a terminal does to what passes.
-struct Line(AsyncFd<File>);
-
-impl Line {
-    fn open(path: &Path) -> io::Result<Self> {
-        let flags = (OFlags::NOCTTY | OFlags::NONBLOCK).bits();
-        let flags = i32::try_from(flags).map_err(io::Error::other)?;
-        let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
-        let mut settings = tcgetattr(&file)?;
-        settings.make_raw();
-        settings.set_speed(SPEED)?;
-        settings.control_modes |= ControlModes::CLOCAL | ControlModes::CREAD;
-        settings.control_modes -= ControlModes::CSTOPB | ControlModes::CRTSCTS;
-        tcsetattr(&file, OptionalActions::Flush, &settings)?;
-        Ok(Self(AsyncFd::register(file)?))
-    }
-}
-
-impl AsyncRead for &Line {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        loop {
-            let mut guard = ready!(self.0.poll_read_ready(context))?;
-            let read = guard.try_io(|file| file.get_ref().read(buffer.initialize_unfilled()));
-            if let Ok(read) = read {
-                return Poll::Ready(read.map(|count| buffer.advance(count)));
-            }
-        }
-    }
-}
-
-impl AsyncWrite for &Line {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            let mut guard = ready!(self.0.poll_write_ready(context))?;
-            if let Ok(written) = guard.try_io(|file| file.get_ref().write(bytes)) {
-                return Poll::Ready(written);
-            }
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
+/// Opens a serial device, without any of what a terminal does to what passes.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOCTTY | OFlags::NONBLOCK).bits();
+    let flags = i32::try_from(flags).map_err(io::Error::other)?;
+    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
+    let mut settings = tcgetattr(&file)?;
+    settings.make_raw();
+    settings.set_speed(SPEED)?;
+    settings.control_modes |= ControlModes::CLOCAL | ControlModes::CREAD;
+    settings.control_modes -= ControlModes::CSTOPB | ControlModes::CRTSCTS;
+    tcsetattr(&file, OptionalActions::Flush, &settings)?;
+    Ok(file)
 }
