@@ -115,7 +115,9 @@ impl Header {
         stuffing.extend(&self.device.to_le_bytes());
         stuffing.extend(&self.epoch.to_le_bytes());
         stuffing.extend(&self.sequence.to_le_bytes());
-        body.iter().for_each(|field| stuffing.extend(field));
+        for field in body {
+            stuffing.extend(field);
+        }
         stuffing.close();
     }
 }

@@ -19,9 +19,10 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, sink};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -45,6 +46,9 @@ use crate::stats::{Stats, add, count};
 const PIECE: usize = 1_024;
 /// What the kernel keeps of what was sent and is not read.
 const UNREAD: usize = 8_192;
+/// For a device to see that a connection has ended. One that is closed with something unread is reset, and what
+/// it was sent last may be lost with it.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What all workers share.
 #[derive(Clone)]
@@ -124,7 +128,7 @@ impl Ingest {
     /// Serves what comes one way, over the other, until there is no more, or no use in it.
     async fn serve(
         &self,
-        from: impl AsyncRead + Unpin,
+        mut from: impl AsyncRead + Unpin,
         to: impl AsyncWrite + Unpin,
         peer: Peer,
         work: Work,
@@ -136,15 +140,18 @@ impl Ingest {
         passed.end = tokio::select! {
             biased;
             Err(end) = &mut sending => end,
-            end = self.read(&session, from, &config, &mut passed) => {
-                if matches!(end, End::DeviceClosed | End::Drained) {
+            end = self.read(&session, &mut from, &config, &mut passed) => match end {
+                End::DeviceClosed | End::Drained => {
                     // What has come is on its way still, and who sent it may be listening.
                     session.end();
-                    sending.await.err().unwrap_or(end)
-                } else {
-                    end
+                    let sent = sending.await;
+                    if sent.is_ok() && end == End::Drained {
+                        let _ = timeout(LINGER, copy(&mut from, &mut sink())).await;
+                    }
+                    sent.err().unwrap_or(end)
                 }
-            }
+                end => end,
+            },
         };
     }
 
@@ -152,7 +159,7 @@ impl Ingest {
     async fn read(
         &self,
         session: &Rc<Session>,
-        mut from: impl AsyncRead + Unpin,
+        from: &mut (impl AsyncRead + Unpin),
         config: &Config,
         passed: &mut Passed<'_>,
     ) -> End {
