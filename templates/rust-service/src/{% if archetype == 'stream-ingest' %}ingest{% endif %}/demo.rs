@@ -86,13 +86,14 @@ struct Device {
     /// Readings that are not acknowledged: their numbers, times and values.
     held: VecDeque<(u32, Instant, i32)>,
     last: u32,
+    acknowledged: bool,
 }
 
 impl Device {
     fn boot(number: u32) -> Self {
         let now = Instant::now();
         let held = VecDeque::new();
-        Self { number, booted: now, epoch: 0, welcomed: now, held, last: 0 }
+        Self { number, booted: now, epoch: 0, welcomed: now, held, last: 0, acknowledged: false }
     }
 
     async fn talk(mut self, mut stream: TcpStream) -> io::Result<()> {
@@ -129,6 +130,14 @@ impl Device {
                 (self.epoch, self.welcomed) = (epoch, Instant::now());
             }
             Order::Ack { sequence } if epoch == self.epoch => {
+                if !self.acknowledged {
+                    self.acknowledged = true;
+                    let device = format!("{:08x}", self.number);
+                    tracing::info!(
+                        device,
+                        "the first reading of a simulated device is acknowledged"
+                    );
+                }
                 self.held.retain(|(number, ..)| *number > sequence);
             }
             _ => {}
