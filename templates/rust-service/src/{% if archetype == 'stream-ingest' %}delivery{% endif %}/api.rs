@@ -52,20 +52,22 @@ struct Answer {
 }
 
 impl Route {
-    /// One try, and one more at another endpoint when that may help and the budget has it.
-    pub async fn send(&self, body: Bytes, stats: &Stats) -> Result<Verdict, Miss> {
+    /// One try, and one more when another endpoint may do better and the budget has it. Each goes to
+    /// another endpoint than the one that was tried last, where there is one.
+    pub async fn send(
+        &self,
+        body: Bytes,
+        tried: &mut Option<Rc<Endpoint>>,
+        stats: &Stats,
+    ) -> Result<Verdict, Miss> {
         self.budget.deposit();
-        let first = self.pick(None)?;
-        let outcome = self.attempt(&first, body.clone()).await;
-        if !matches!(&outcome, Err(miss) if miss.failure.row().elsewhere) || !self.budget.withdraw()
-        {
+        let outcome = self.attempt(body.clone(), tried).await;
+        let may_help = matches!(&outcome, Err(miss) if miss.failure.row().elsewhere);
+        if !may_help || !self.budget.withdraw() {
             return outcome;
         }
-        let Ok(second) = self.pick(Some(&first)) else {
-            return outcome;
-        };
         count(&stats.retries);
-        self.attempt(&second, body).await
+        self.attempt(body, tried).await
     }
 
     fn pick(&self, tried: Option<&Rc<Endpoint>>) -> Result<Rc<Endpoint>, Failure> {
@@ -77,23 +79,29 @@ impl Route {
     }
 
     /// Asks one endpoint, and remembers how that went.
-    async fn attempt(&self, endpoint: &Rc<Endpoint>, body: Bytes) -> Result<Verdict, Miss> {
-        let _slot = Slot::new(Rc::clone(endpoint));
+    async fn attempt(
+        &self,
+        body: Bytes,
+        tried: &mut Option<Rc<Endpoint>>,
+    ) -> Result<Verdict, Miss> {
+        let endpoint = self.pick(tried.as_ref())?;
+        let _slot = Slot::new(Rc::clone(&endpoint));
         let began = Instant::now();
-        let outcome = self.ask(endpoint, body).await.map_err(Miss::from).and_then(|it| judge(&it));
+        let outcome = self.ask(&endpoint, body).await.map_err(Miss::from).and_then(|it| judge(&it));
         match &outcome {
             Ok(_) => {
                 let now = Instant::now();
-                self.cluster.answered(endpoint, now, now - began);
+                self.cluster.answered(&endpoint, now, now - began);
             }
             Err(Miss { failure, .. }) => {
                 let cause = failure.row();
                 endpoint.record.causes.count(*failure);
                 if cause.blame {
-                    self.cluster.failed(endpoint, cause.name, &self.config.outlier);
+                    self.cluster.failed(&endpoint, cause.name, &self.config.outlier);
                 }
             }
         }
+        *tried = Some(endpoint);
         outcome
     }
 

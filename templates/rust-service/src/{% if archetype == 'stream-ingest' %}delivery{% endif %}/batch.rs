@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::problem::Problem;
 use super::{Delivery, Parcel, backoff, body, letter};
 use crate::stats::{Gauge, add, count};
+use crate::upstream::Endpoint;
 
 /// A single reading that is too large for the API: its settings have to change.
 const TOO_LARGE: Miss = Miss {
@@ -34,13 +35,13 @@ impl Delivery {
             return;
         };
         let age = self.ages.begin(oldest);
-        let mut failures = 0;
+        let (mut failures, mut tried) = (0, None);
         while !batch.is_empty() {
             let held = match slot.take() {
                 Some(slot) => slot,
                 None => self.slot().await,
             };
-            let outcome = self.send(&batch).await;
+            let outcome = self.send(&batch, &mut tried).await;
             drop(held);
             let miss = match outcome {
                 Ok(Verdict::TooLarge) if batch.len() == 1 => TOO_LARGE,
@@ -58,12 +59,16 @@ impl Delivery {
         self.ages.tell(self.queue.oldest());
     }
 
-    async fn send(&self, batch: &[Parcel]) -> Result<Verdict, Miss> {
+    async fn send(
+        &self,
+        batch: &[Parcel],
+        tried: &mut Option<Rc<Endpoint>>,
+    ) -> Result<Verdict, Miss> {
         let _under_way = Gauge::new(&self.stats, |stats| &stats.delivery.batches_in_flight);
         let mut body = self.spare.borrow_mut().pop().unwrap_or_default();
         body::write(batch.iter().map(|parcel| &parcel.reading), &mut body);
         let body = body.freeze();
-        let outcome = self.route().send(body.clone(), &self.stats).await;
+        let outcome = self.route().send(body.clone(), tried, &self.stats).await;
         self.reuse(body);
         outcome
     }

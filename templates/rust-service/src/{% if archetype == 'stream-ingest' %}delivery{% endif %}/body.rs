@@ -5,6 +5,8 @@ use bytes::BufMut;
 use super::date;
 use super::reading::Reading;
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// `{"readings":[…]}`, with each reading as `reading` writes it.
 pub fn write<'a>(readings: impl Iterator<Item = &'a Reading>, body: &mut impl BufMut) {
     body.put_slice(b"{\"readings\":[");
@@ -20,10 +22,12 @@ pub fn write<'a>(readings: impl Iterator<Item = &'a Reading>, body: &mut impl Bu
 /// One reading: its device as eight hexadecimal digits, its value in the unit.
 pub fn reading(reading: &Reading, body: &mut impl BufMut) {
     body.put_slice(b"{\"device\":\"");
-    for shift in (0..8).rev() {
-        let digit = reading.device >> (4 * shift) & 0xf;
-        body.put_u8(char::from_digit(digit, 16).map_or(b'0', |digit| digit as u8));
+    let mut hex = [0; 8];
+    for (place, digit) in hex.iter_mut().rev().enumerate() {
+        let nibble = (reading.device >> (4 * place)) as usize & 0xF;
+        *digit = HEX.get(nibble).copied().unwrap_or_default();
     }
+    body.put_slice(&hex);
     body.put_slice(b"\",\"epoch\":");
     digits(reading.epoch, body);
     body.put_slice(b",\"sequence\":");
@@ -52,18 +56,18 @@ pub fn digits(number: u64, text: &mut impl BufMut) {
 
 /// With zeros in front, up to this width.
 pub fn padded(mut number: u64, width: usize, text: &mut impl BufMut) {
-    // From the last to the first; 2^64 has twenty.
-    let mut reversed = [b'0'; 20];
+    // 2^64 has twenty digits; they are found from the last to the first.
+    let mut digits = [b'0'; 20];
     let mut count = 0;
-    for place in &mut reversed {
+    for digit in digits.iter_mut().rev() {
         if number == 0 && count >= width {
             break;
         }
-        *place += u8::try_from(number % 10).unwrap_or_default();
+        *digit += (number % 10) as u8;
         number /= 10;
         count += 1;
     }
-    reversed.iter().take(count).rev().for_each(|digit| text.put_u8(*digit));
+    text.put_slice(digits.get(digits.len() - count..).unwrap_or_default());
 }
 
 #[cfg(test)]

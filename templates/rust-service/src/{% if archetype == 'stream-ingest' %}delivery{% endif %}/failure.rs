@@ -13,7 +13,7 @@ pub enum Failure {
     /// 429, or 503: the API has too much to do.
     Throttled,
     ServerError,
-    /// An answer that sending the same again does not change: something is set up wrongly.
+    /// An answer that a correct request to the right API does not get.
     Misconfigured,
 }
 
@@ -53,7 +53,7 @@ impl Failure {
             Self::AnswerTimeout => ("answer_timeout", true, true),
             Self::Throttled => ("throttled", false, false),
             Self::ServerError => ("server_error", true, true),
-            Self::Misconfigured => ("misconfigured", false, false),
+            Self::Misconfigured => ("misconfigured", true, false),
         };
         Row { name, blame, elsewhere }
     }

@@ -40,7 +40,7 @@ use crate::stats::{Stats, change, count};
 use crate::upstream::chance::Chance;
 
 /// When the API is not well, a batch that is not full waits for so many of the longest pauses.
-const PATIENCE: u32 = 6;
+const PATIENCE: u32 = 30;
 
 /// One worker's way to the API.
 pub struct Delivery {
