@@ -22,6 +22,7 @@ DOMAINS = {
     "metrics-exporter": "go-service",
     "http-gateway": "rust-service",
     "tcp-proxy": "rust-service",
+    "stream-ingest": "rust-service",
     "sensor-node": "rust-embedded",
 }
 
@@ -92,6 +93,7 @@ def test_the_schema_gives_the_default_of_each_domain(schema: dict[str, Any]) -> 
         "metrics-exporter": "device-exporter",
         "http-gateway": "gateway",
         "tcp-proxy": "relay",
+        "stream-ingest": "intake",
         "sensor-node": "sensor-node",
     }
 
@@ -166,6 +168,7 @@ NOT_ASKED_HERE = {
     "event-worker": {"auth", "tracing"},
     "metrics-exporter": {"database", "broker", "auth"},
     "tcp-proxy": {"tls", "http2", "tracing"},
+    "stream-ingest": {"tls", "http2", "tracing", "rate_limit"},
 }
 
 

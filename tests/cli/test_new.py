@@ -18,6 +18,7 @@ DOMAINS = (
     "metrics-exporter",
     "http-gateway",
     "tcp-proxy",
+    "stream-ingest",
     "sensor-node",
 )
 

@@ -14,7 +14,7 @@ ANSWERS = {
     "an unknown domain, with the nearest match": (
         ["--domain", "http-apy"],
         "--domain http-apy: not one of http-api, rpc-api, event-worker, metrics-exporter, http-gateway, "
-        "tcp-proxy, sensor-node; did you mean http-api?",
+        "tcp-proxy, stream-ingest, sensor-node; did you mean http-api?",
     ),
     "an unknown key, with the nearest match": (
         ["--domain", "http-api", "--set", "license=MIT"],
@@ -79,7 +79,7 @@ ANSWERS = {
     "a missing domain, even with --defaults": (
         [],
         "domain: not answered, and no terminal to ask on; add --domain with one of http-api, rpc-api, "
-        "event-worker, metrics-exporter, http-gateway, tcp-proxy, sensor-node",
+        "event-worker, metrics-exporter, http-gateway, tcp-proxy, stream-ingest, sensor-node",
     ),
 }
 

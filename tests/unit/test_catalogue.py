@@ -28,6 +28,7 @@ def test_holds_every_domain_in_order(catalogue: Catalogue) -> None:
         "metrics-exporter",
         "http-gateway",
         "tcp-proxy",
+        "stream-ingest",
         "sensor-node",
     ]
     assert list(catalogue.domains) == list(written) == names

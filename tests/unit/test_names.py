@@ -20,6 +20,7 @@ DOMAINS = (
     "metrics-exporter",
     "http-gateway",
     "tcp-proxy",
+    "stream-ingest",
     "sensor-node",
 )
 
@@ -90,7 +91,7 @@ def test_refuses_a_reserved_name(bedplate: Questionnaire, domain: str, name: str
     assert problem(bedplate, domain, "project_name", name) == reason
 
 
-@pytest.mark.parametrize("domain", ["http-gateway", "tcp-proxy", "sensor-node"])
+@pytest.mark.parametrize("domain", ["http-gateway", "tcp-proxy", "stream-ingest", "sensor-node"])
 def test_refuses_a_project_named_like_a_crate_of_its_lock(bedplate: Questionnaire, domain: str) -> None:
     index = yaml.safe_load((ROOT / "locks/index.yml").read_text())["locks"]["default"]
     files = {lock["Cargo.lock"] for key, lock in index.items() if key.split(",")[0] == domain}

@@ -19,6 +19,7 @@ DOMAINS = (
     "metrics-exporter",
     "http-gateway",
     "tcp-proxy",
+    "stream-ingest",
     "sensor-node",
 )
 

@@ -38,6 +38,7 @@ def test_threads_keep_their_working_directory(
         "metrics-exporter",
         "http-gateway",
         "tcp-proxy",
+        "stream-ingest",
         "sensor-node",
     )
     with ThreadPoolExecutor() as pool:

@@ -21,7 +21,16 @@ def improve(template: Cli) -> None:
 
 @pytest.mark.parametrize(
     "domain",
-    ["http-api", "rpc-api", "event-worker", "metrics-exporter", "http-gateway", "tcp-proxy", "sensor-node"],
+    [
+        "http-api",
+        "rpc-api",
+        "event-worker",
+        "metrics-exporter",
+        "http-gateway",
+        "tcp-proxy",
+        "stream-ingest",
+        "sensor-node",
+    ],
 )
 def test_copies_from_an_absolute_path(user: User, template_repository: Cli, domain: str) -> None:
     project = copy(user, template_repository.directory, domain=domain)
