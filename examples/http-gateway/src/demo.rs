@@ -10,7 +10,6 @@ use crate::listener;
 use crate::shutdown::Phases;
 
 pub use crate::gateway::demo::what_to_try;
-
 const UPSTREAMS: usize = 2;
 
 /// Starts the upstreams and has everything sent to them.

@@ -18,7 +18,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::TestCaseResult;
 use tokio::time::{Instant, advance};
 
-use http_gateway::config::{Config, Outlier, Retry};
+use http_gateway::config::{Config, Outlier};
 use http_gateway::settings::Settings;
 use http_gateway::upstream::budget::Budget;
 use http_gateway::upstream::{Cluster, Endpoint, Nowhere, Slot};
@@ -270,7 +270,9 @@ fn retries_are_what_has_come_in_and_never_more_than_ten_seconds_bring() {
     let outcome = runner(256).run(&cases, |(twentieths, per_second, workers, events)| {
         on_own_clock(async {
             let share = f64::from(twentieths) / 20.0;
-            let budget = Budget::new(&Retry { share, per_second }, workers as usize);
+            let settings = format!("retry = {{ share = {share:?}, per_second = {per_second} }}");
+            let retry = Config::parse(&settings).unwrap().retry;
+            let budget = Budget::new(&retry, workers as usize);
             // In this part of a retry each of them is whole.
             let one = 20_000 * workers;
             let most = 10 * (20_000 * per_second).max(one);

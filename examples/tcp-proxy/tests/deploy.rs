@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tcp_proxy::config::Config;
 
-const DEPLOYMENT: &str = include_str!("../deploy/base/deployment.yaml");
+const WORKLOAD: &str = include_str!("../deploy/base/deployment.yaml");
 const NETWORK_POLICY: &str = include_str!("../deploy/base/networkpolicy.yaml");
 const SETTINGS: [&str; 2] = [
     include_str!("../deploy/base/config.toml"),
@@ -28,7 +28,7 @@ fn settings() -> impl Iterator<Item = Config> {
 
 #[test]
 fn a_drain_ends_before_the_pod_is_killed() {
-    let grace: Vec<u64> = numbers(DEPLOYMENT, "terminationGracePeriodSeconds");
+    let grace: Vec<u64> = numbers(WORKLOAD, "terminationGracePeriodSeconds");
     assert_eq!(grace.len(), 1);
     for config in settings() {
         let drain = config.drain.delay + config.drain.timeout;
@@ -38,7 +38,7 @@ fn a_drain_ends_before_the_pod_is_killed() {
 
 #[test]
 fn it_listens_where_the_pod_says() {
-    let ports: Vec<u16> = numbers(DEPLOYMENT, "containerPort");
+    let ports: Vec<u16> = numbers(WORKLOAD, "containerPort");
     for config in settings() {
         let listens = [config.listen, config.admin.listen];
         assert_eq!(listens.map(|address| address.port()), *ports);

@@ -3,10 +3,9 @@
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use http::uri::PathAndQuery;
 use serde::{Deserialize, Serialize};
 
-use super::rules::{is_name, none, too_low};
+use super::rules::{is_name, is_path, none, too_low};
 use super::{Balance, Config, duration};
 
 /// What `http::HeaderMap` has room for.
@@ -152,10 +151,6 @@ impl Config {
 /// tchar of RFC 9110 section 5.6.2.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-fn is_path(text: &str) -> bool {
-    text.starts_with('/') && text.parse::<PathAndQuery>().is_ok()
 }
 
 /// As it stands in the Host of a request, where an IPv6 address is in brackets.

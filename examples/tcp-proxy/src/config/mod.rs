@@ -2,6 +2,7 @@
 
 mod access_log;
 mod duration;
+mod forward;
 mod forwarding;
 mod overlay;
 mod rules;

@@ -50,10 +50,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::config::Config;
 
     #[tokio::test(start_paused = true)]
     async fn retries_stay_within_their_budget() {
-        let budget = Budget::new(&Retry { share: 0.2, per_second: 10 }, 1);
+        let budget = Budget::new(&Config::parse("").unwrap().retry, 1);
         let spend = |budget: &Budget| {
             std::iter::repeat_with(|| budget.withdraw())
                 .take(1_000)
@@ -69,7 +70,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn over_two_hours_of_failures_retries_are_their_share_and_ten_a_second() {
-        let budget = Budget::new(&Retry { share: 0.2, per_second: 10 }, 1);
+        let budget = Budget::new(&Config::parse("").unwrap().retry, 1);
         let mut retries = 0;
         // Twenty a second, each of which would be tried again.
         for _ in 0..2 * 3_600 * 20 {

@@ -1,8 +1,7 @@
-//! A proxy in this process, upstreams that do as they are told, and clients that speak in bytes.
+//! The proxy in this process, upstreams that do as they are told, and clients that speak in bytes.
 
 #![allow(dead_code, unused_imports, reason = "each test uses its part")]
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
-
 pub mod process;
 mod upstream;
 
@@ -34,17 +33,17 @@ pub fn config(settings: &str) -> Config {
     Config::parse(&format!("{own}{workers}{settings}")).unwrap()
 }
 
-/// Starts a proxy.
+/// Starts the proxy.
 pub fn start(settings: &str) -> Service {
     run(config(settings), false).unwrap()
 }
 
-/// Starts a proxy where another may be.
+/// Starts the proxy where another may be.
 pub fn start_at(address: SocketAddr, takeover: bool) -> io::Result<Service> {
     run(Config { listen: address, ..config("") }, takeover)
 }
 
-fn run(config: Config, takeover: bool) -> io::Result<Service> {
+pub fn run(config: Config, takeover: bool) -> io::Result<Service> {
     let (_, level) = telemetry::subscriber(LogLevel::Info);
     Service::start(config, level, Arc::default(), takeover)
 }

@@ -5,17 +5,18 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-/// What a device that was quiet may send at once: its share of so long.
+/// What may come at once from where it was quiet: the share of so long.
 const BURST: Duration = Duration::from_secs(1);
+/// Welcomes in a second: as many epochs as a second has.
+const WELCOMES: u32 = 1_000;
 
 /// Those that are connected. The lock is taken when a connection hears a device first, and when it ends.
-pub struct Devices {
-    connected: Mutex<HashMap<u32, Connected>>,
-    began: Instant,
-}
+#[derive(Default)]
+pub struct Devices(Mutex<HashMap<u32, Connected>>);
 
+#[derive(Default)]
 struct Connected {
     allowance: Arc<Allowance>,
     connections: usize,
@@ -28,23 +29,39 @@ pub struct Claim {
     allowance: Arc<Allowance>,
 }
 
-/// Until when the share of a device is used up, in nanoseconds.
-#[derive(Default)]
-struct Allowance(AtomicU64);
+/// A share of each second, and until when it is used up, in nanoseconds.
+struct Allowance {
+    began: Instant,
+    used_up: AtomicU64,
+}
 
-impl Default for Devices {
+impl Default for Allowance {
     fn default() -> Self {
-        Self { connected: Mutex::default(), began: Instant::now() }
+        Self { began: Instant::now(), used_up: AtomicU64::default() }
     }
+}
+
+impl Allowance {
+    /// For how long one more has to wait, when there may be so many in a second.
+    fn wait(&self, per_second: u32) -> Duration {
+        let now = nanos(self.began.elapsed());
+        let each = nanos(Duration::from_secs(1)) / u64::from(per_second.max(1));
+        let after = |used_up: u64| used_up.max(now) + each;
+        let before = self.used_up.fetch_update(Relaxed, Relaxed, |last| Some(after(last)));
+        let used_up = after(before.unwrap_or_else(|last| last));
+        Duration::from_nanos(used_up.saturating_sub(now + nanos(BURST)))
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Devices {
     /// None when the device has as many connections as it may.
     pub fn claim(self: &Arc<Self>, device: u32, most: usize) -> Option<Claim> {
         let mut connected = self.connected();
-        let entry = connected
-            .entry(device)
-            .or_insert_with(|| Connected { allowance: Arc::default(), connections: 0 });
+        let entry = connected.entry(device).or_default();
         if entry.connections >= most {
             return None;
         }
@@ -55,7 +72,7 @@ impl Devices {
 
     /// Nobody panics with it.
     fn connected(&self) -> MutexGuard<'_, HashMap<u32, Connected>> {
-        self.connected.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -66,12 +83,7 @@ impl Claim {
 
     /// For how long one more reading has to wait, when there may be so many in a second.
     pub fn wait(&self, per_second: u32) -> Duration {
-        let now = nanos(self.devices.began.elapsed());
-        let each = nanos(Duration::from_secs(1)) / u64::from(per_second.max(1));
-        let after = |used_up: u64| used_up.max(now) + each;
-        let before = self.allowance.0.fetch_update(Relaxed, Relaxed, |last| Some(after(last)));
-        let used_up = after(before.unwrap_or_else(|last| last));
-        Duration::from_nanos(used_up.saturating_sub(now + nanos(BURST)))
+        self.allowance.wait(per_second)
     }
 }
 
@@ -87,24 +99,32 @@ impl Drop for Claim {
     }
 }
 
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 /// The epochs that devices are welcomed with.
 #[derive(Default)]
-pub struct Epochs(AtomicU64);
+pub struct Epochs {
+    last: AtomicU64,
+    /// Held by whoever is next, so that one who goes away leaves no gap.
+    turn: tokio::sync::Mutex<()>,
+    allowance: Allowance,
+}
 
 impl Epochs {
     /// One that this process gave to nobody: now, in Unix milliseconds, or more when that is not above the last.
-    pub fn next(&self) -> u64 {
+    /// Whoever asks waits while there are so many that epochs would run ahead of the clock.
+    pub async fn next(&self) -> u64 {
+        let turn = self.turn.lock().await;
+        let wait = self.allowance.wait(WELCOMES);
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
+        drop(turn);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.next_at(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
     }
 
     fn next_at(&self, now: u64) -> u64 {
         let after = |last: u64| now.max(last + 1);
-        let last = self.0.fetch_update(Relaxed, Relaxed, |last| Some(after(last)));
+        let last = self.last.fetch_update(Relaxed, Relaxed, |last| Some(after(last)));
         after(last.unwrap_or_else(|last| last))
     }
 }
@@ -118,5 +138,30 @@ mod tests {
         let epochs = Epochs::default();
         let given = [1_000, 1_000, 400, 1_001, 2_000].map(|now| epochs.next_at(now));
         assert_eq!(given, [1_000, 1_001, 1_002, 1_003, 2_000]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn epochs_never_run_ahead_of_the_clock_by_more_than_a_second() {
+        let epochs = Epochs::default();
+        let began = Instant::now();
+        for _ in 0..3 * WELCOMES {
+            epochs.next().await;
+        }
+        let took = began.elapsed();
+        assert!((1_900..2_100).contains(&took.as_millis()), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_goes_away_while_it_waits_costs_others_nothing() {
+        let epochs = Epochs::default();
+        for _ in 0..WELCOMES {
+            epochs.next().await;
+        }
+        let began = Instant::now();
+        for _ in 0..5_000 {
+            let _ = tokio::time::timeout(Duration::ZERO, epochs.next()).await;
+        }
+        epochs.next().await;
+        assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
     }
 }

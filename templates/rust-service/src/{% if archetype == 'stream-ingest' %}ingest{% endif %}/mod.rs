@@ -141,11 +141,18 @@ impl Ingest {
             biased;
             Err(end) = &mut sending => end,
             end = self.read(&session, &mut from, &config, &mut passed) => match end {
-                End::DeviceClosed | End::Drained => {
-                    // What has come is on its way still, and who sent it may be listening.
+                // It may listen still, for what it has sent.
+                End::DeviceClosed if matches!(peer, Peer::Address(_)) => {
+                    session.end();
+                    match timeout(config.timeouts.write, sending).await {
+                        Ok(sent) => sent.err().unwrap_or(end),
+                        Err(_) => end,
+                    }
+                }
+                End::Drained => {
                     session.end();
                     let sent = sending.await;
-                    if sent.is_ok() && end == End::Drained {
+                    if sent.is_ok() {
                         let _ = timeout(LINGER, copy(&mut from, &mut sink())).await;
                     }
                     sent.err().unwrap_or(end)
@@ -153,6 +160,7 @@ impl Ingest {
                 end => end,
             },
         };
+        session.end();
     }
 
     /// Reads frames until none will come.
@@ -212,10 +220,10 @@ impl Ingest {
         let Frame { device, epoch, sequence, body } = frame;
         if !session.knows(device) {
             let claim = self.shared.devices.claim(device, config.limits.device_connections);
-            session.meet(claim.ok_or(End::TooMany)?);
+            session.meet(claim.ok_or(End::TooMany)?)?;
         }
         match body {
-            Body::Hello { .. } => self.welcome(session, device, config),
+            Body::Hello { .. } => self.welcome(session, device, config).await,
             Body::Reading { elapsed_ms, value, base } => {
                 passed.readings += 1;
                 count(&self.stats.ingest.readings);
@@ -242,8 +250,8 @@ impl Ingest {
         Ok(())
     }
 
-    fn welcome(&self, session: &Session, device: u32, config: &Config) {
-        let epoch = self.shared.epochs.next();
+    async fn welcome(&self, session: &Session, device: u32, config: &Config) {
+        let epoch = self.shared.epochs.next().await;
         count(&self.stats.ingest.welcomes);
         session.send(Order::Welcome, device, epoch);
         if let Some(period_ms) = config.device.period_ms() {

@@ -11,9 +11,10 @@ use super::frame::{HELD, Order};
 use crate::delivery::{Reading, Recipient};
 use crate::shutdown::Work;
 
-/// Devices, and epochs of them, that a connection is known to carry; one more, and the one of which nothing was
-/// heard for longest is forgotten. A device has one epoch at a time, and a line rarely more than one device.
-const KNOWN: usize = 8;
+/// Devices that a connection may carry. A line rarely has more than one.
+const DEVICES: usize = 64;
+/// Of more epochs of devices, one with nothing on its way is forgotten. A device has one at a time.
+const EPOCHS: usize = 64;
 /// With so many bytes to be sent, nothing more is read.
 const ROOM: usize = 512;
 
@@ -81,8 +82,14 @@ impl Session {
         state.claims.first().map_or(Duration::ZERO, |claim| claim.wait(per_second))
     }
 
-    pub fn meet(&self, claim: Claim) {
-        push_front(&mut self.state.borrow_mut().claims, claim);
+    /// It may be heard from here on, unless there are too many.
+    pub fn meet(&self, claim: Claim) -> Result<(), End> {
+        let claims = &mut self.state.borrow_mut().claims;
+        if claims.len() >= DEVICES {
+            return Err(End::TooManyDevices);
+        }
+        claims.insert(0, claim);
+        Ok(())
     }
 
     /// A reading came. One that is new counts as on its way from here on.
@@ -90,7 +97,8 @@ impl Session {
         let state = &mut *self.state.borrow_mut();
         let is_of = |window: &Window| window.is_of(reading);
         if !to_front(&mut state.windows, is_of) {
-            push_front(&mut state.windows, Window::new(reading, base));
+            forget_one(&mut state.windows);
+            state.windows.insert(0, Window::new(reading, base));
         }
         let Some(window) = state.windows.first_mut() else {
             return Taken::Again;
@@ -117,9 +125,12 @@ impl Session {
         }
     }
 
-    /// Nothing more will come.
+    /// Nothing more will come, and its devices may be heard elsewhere.
     pub fn end(&self) {
-        self.state.borrow_mut().ended = true;
+        let mut state = self.state.borrow_mut();
+        state.ended = true;
+        state.claims.clear();
+        drop(state);
         self.stirred.notify_one();
     }
 
@@ -255,7 +266,13 @@ fn to_front<T>(list: &mut [T], is_meant: impl Fn(&T) -> bool) -> bool {
     true
 }
 
-fn push_front<T>(list: &mut Vec<T>, one: T) {
-    list.truncate(KNOWN - 1);
-    list.insert(0, one);
+/// Makes room for one more where there are many: of those with nothing on its way, the one that was used longest
+/// ago goes. What is on its way is bounded elsewhere.
+fn forget_one(windows: &mut Vec<Window>) {
+    let is_idle = |window: &Window| window.on_the_way == 0;
+    if windows.len() >= EPOCHS
+        && let Some(place) = windows.iter().rposition(is_idle)
+    {
+        windows.remove(place);
+    }
 }

@@ -1,0 +1,281 @@
+//! The way of one connection: frames are read, readings given to be delivered, and acknowledged once they are
+//! durable.
+
+pub mod check;
+pub mod decoder;
+pub mod demo;
+pub mod device;
+pub mod end;
+pub mod frame;
+pub mod line;
+pub mod metrics;
+mod passed;
+pub mod session;
+mod source;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, sink};
+use tokio::net::TcpStream;
+use tokio::task::spawn_local;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use self::decoder::Decoder;
+use self::device::{Devices, Epochs};
+use self::end::End;
+use self::frame::{Body, Frame, Order};
+use self::passed::Passed;
+use self::session::{Session, Taken};
+use crate::access_log::AccessLog;
+use crate::config::Config;
+use crate::delivery::dead_letter::DeadLetters;
+use crate::delivery::{Delivery, Parcel, Reading, Recipient};
+use crate::runtime::Place;
+use crate::settings::Current;
+use crate::shutdown::{Phases, Work};
+use crate::stats::{Stats, add, count};
+
+/// What is read at once.
+const PIECE: usize = 1_024;
+/// What the kernel keeps of what was sent and is not read.
+const UNREAD: usize = 8_192;
+/// For a device to see that a connection has ended. One that is closed with something unread is reset, and what
+/// it was sent last may be lost with it.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What all workers share.
+#[derive(Clone)]
+pub struct Shared {
+    pub devices: Arc<Devices>,
+    pub epochs: Arc<Epochs>,
+    pub dead_letters: DeadLetters,
+    pub phases: Phases,
+}
+
+/// One worker's share of the ingest.
+pub struct Ingest {
+    current: Arc<Current>,
+    delivery: Rc<Delivery>,
+    shared: Shared,
+    worker: usize,
+    stats: Arc<Stats>,
+    log: AccessLog,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug)]
+pub enum Peer {
+    Address(SocketAddr),
+    /// What is read beside the listener.
+    Source,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Source => f.write_str("source"),
+        }
+    }
+}
+
+impl Ingest {
+    /// On the thread of its worker.
+    pub fn start(
+        current: Arc<Current>,
+        worker: usize,
+        workers: usize,
+        stats: Arc<Stats>,
+        log: AccessLog,
+        shared: Shared,
+        seed: u64,
+    ) -> Rc<Self> {
+        let delivery = Delivery::start(
+            Arc::clone(&current),
+            worker,
+            workers,
+            Arc::clone(&stats),
+            shared.dead_letters.clone(),
+            seed,
+        );
+        Rc::new(Self { current, delivery, shared, worker, stats, log })
+    }
+
+    /// On one of the workers, serves what is read beside the listener.
+    pub fn follow(self: Rc<Self>, work: &Work) {
+        let path = self.current.load().config.source.clone();
+        if self.worker == 0 && !path.as_os_str().is_empty() {
+            spawn_local(source::follow(self, path, work.clone()));
+        }
+    }
+
+    /// Serves a connection to its end.
+    pub async fn converse(self: Rc<Self>, mut stream: TcpStream, peer: SocketAddr, place: Place) {
+        // A kernel that refuses keeps more.
+        let _ = SockRef::from(&stream).set_send_buffer_size(UNREAD);
+        let Place { open: _open, permit: _permit, work } = place;
+        let (from, to) = stream.split();
+        self.serve(from, to, Peer::Address(peer), work).await;
+    }
+
+    /// Serves what comes one way, over the other, until there is no more, or no use in it.
+    async fn serve(
+        &self,
+        mut from: impl AsyncRead + Unpin,
+        to: impl AsyncWrite + Unpin,
+        peer: Peer,
+        work: Work,
+    ) {
+        let session = Rc::new(Session::new(work));
+        let mut passed = Passed::new(&self.stats, &self.log, peer);
+        let config = Arc::clone(&self.current.load().config);
+        let mut sending = pin!(self.send(&session, to, &config));
+        passed.end = tokio::select! {
+            biased;
+            Err(end) = &mut sending => end,
+            end = self.read(&session, &mut from, &config, &mut passed) => match end {
+                End::DeviceClosed | End::Drained => {
+                    // What has come is on its way still, and who sent it may be listening.
+                    session.end();
+                    let sent = sending.await;
+                    if sent.is_ok() && end == End::Drained {
+                        let _ = timeout(LINGER, copy(&mut from, &mut sink())).await;
+                    }
+                    sent.err().unwrap_or(end)
+                }
+                end => end,
+            },
+        };
+    }
+
+    /// Reads frames until none will come.
+    async fn read(
+        &self,
+        session: &Rc<Session>,
+        from: &mut (impl AsyncRead + Unpin),
+        config: &Config,
+        passed: &mut Passed<'_>,
+    ) -> End {
+        let mut decoder = Decoder::default();
+        let mut piece = [0; PIECE];
+        let mut phases = self.shared.phases.clone();
+        let mut closing = pin!(phases.closing());
+        let mut deadline = Instant::now() + config.timeouts.idle;
+        loop {
+            session.has_room().await;
+            let read = tokio::select! {
+                biased;
+                _ = &mut closing => return End::Drained,
+                read = timeout_at(deadline, from.read(&mut piece)) => read,
+            };
+            let count = match read {
+                Ok(Ok(0)) => return End::DeviceClosed,
+                Ok(Ok(count)) => count,
+                Ok(Err(_)) => return End::DeviceReset,
+                Err(_) => return End::Idle,
+            };
+            let received = Instant::now();
+            let mut bytes = piece.get(..count).unwrap_or_default();
+            let before = passed.frames;
+            while let Some(outcome) = decoder.next(&mut bytes) {
+                let Ok(frame) = outcome else {
+                    passed.bad_frame();
+                    continue;
+                };
+                passed.frame(&frame);
+                if let Err(end) = self.take(session, frame, config, received, passed).await {
+                    return end;
+                }
+            }
+            if passed.frames > before {
+                deadline = Instant::now() + config.timeouts.idle;
+            }
+        }
+    }
+
+    /// Does what a frame asks for.
+    async fn take(
+        &self,
+        session: &Rc<Session>,
+        frame: Frame,
+        config: &Config,
+        received: Instant,
+        passed: &mut Passed<'_>,
+    ) -> Result<(), End> {
+        let Frame { device, epoch, sequence, body } = frame;
+        if !session.knows(device) {
+            let claim = self.shared.devices.claim(device, config.limits.device_connections);
+            session.meet(claim.ok_or(End::TooMany)?);
+        }
+        match body {
+            Body::Hello { .. } => self.welcome(session, device, config),
+            Body::Reading { elapsed_ms, value, base } => {
+                passed.readings += 1;
+                count(&self.stats.ingest.readings);
+                let wait = session.wait(config.limits.device_readings);
+                if !wait.is_zero() {
+                    count(&self.stats.ingest.readings_delayed);
+                    sleep(wait).await;
+                }
+                let welcomed = i64::try_from(epoch).unwrap_or(i64::MAX);
+                let measured_at = welcomed.saturating_add(elapsed_ms);
+                let reading = Reading { device, epoch, sequence, measured_at, value };
+                match session.take(&reading, base) {
+                    Taken::Again => count(&self.stats.ingest.readings_again),
+                    Taken::New => {
+                        let recipient = Rc::clone(session) as Rc<dyn Recipient>;
+                        self.delivery.push(Parcel::new(reading, received, recipient)).await;
+                    }
+                }
+            }
+            Body::Epitaph { .. } => passed.epitaph(&frame),
+            Body::Reply { .. } => count(&self.stats.ingest.replies),
+            Body::Status { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn welcome(&self, session: &Session, device: u32, config: &Config) {
+        let epoch = self.shared.epochs.next();
+        count(&self.stats.ingest.welcomes);
+        session.send(Order::Welcome, device, epoch);
+        if let Some(period_ms) = config.device.period_ms() {
+            session.send(Order::Start { period_ms }, device, epoch);
+        }
+    }
+
+    /// Sends what there is to send, until nothing more will come.
+    async fn send(
+        &self,
+        session: &Session,
+        mut to: impl AsyncWrite + Unpin,
+        config: &Config,
+    ) -> Result<(), End> {
+        let mut out = Vec::new();
+        while let Some(acks) = session.next(&mut out).await? {
+            match timeout(config.timeouts.write, to.write_all(&out)).await {
+                Ok(Ok(())) => add(&self.stats.ingest.acks, acks),
+                Ok(Err(_)) => return Err(End::DeviceReset),
+                Err(_) => return Err(End::Unread),
+            }
+            out.clear();
+        }
+        // Whoever has gone needs no end.
+        let _ = to.shutdown().await;
+        Ok(())
+    }
+}
+
+impl Shared {
+    pub fn start(config: &Config, workers: &[Arc<Stats>], phases: Phases) -> io::Result<Self> {
+        let dead_letters = DeadLetters::start(&config.dead_letter, workers)?;
+        Ok(Self { devices: Arc::default(), epochs: Arc::default(), dead_letters, phases })
+    }
+}

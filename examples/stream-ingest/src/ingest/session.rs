@@ -1,0 +1,261 @@
+//! What one connection knows of the readings that came over it, and what is to be sent over it.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::device::Claim;
+use super::end::End;
+use super::frame::{HELD, Order};
+use crate::delivery::{Reading, Recipient};
+use crate::shutdown::Work;
+
+/// Devices, and epochs of them, that a connection is known to carry; one more, and the one of which nothing was
+/// heard for longest is forgotten. A device has one epoch at a time, and a line rarely more than one device.
+const KNOWN: usize = 8;
+/// With so many bytes to be sent, nothing more is read.
+const ROOM: usize = 512;
+
+pub struct Session {
+    state: RefCell<State>,
+    /// There is something to send, or nothing is on its way any more.
+    stirred: Notify,
+    /// There is room again for more to be sent.
+    emptied: Notify,
+    _work: Work,
+}
+
+#[derive(Default)]
+struct State {
+    /// The one that was used last comes first, here and below.
+    windows: Vec<Window>,
+    claims: Vec<Claim>,
+    out: Vec<u8>,
+    on_the_way: usize,
+    /// Nothing more will come.
+    ended: bool,
+    /// What was on its way will not get there.
+    lost: bool,
+}
+
+/// The readings that a device may hold: its bits begin with the reading `base`.
+struct Window {
+    device: u32,
+    epoch: u64,
+    base: u32,
+    on_the_way: u64,
+    durable: u64,
+    acknowledged: u32,
+    /// An acknowledgement is to be sent.
+    due: bool,
+}
+
+/// What is to be done with a reading.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Taken {
+    /// It is to be delivered.
+    New,
+    /// It is on its way, or durable and acknowledged again.
+    Again,
+}
+
+impl Session {
+    pub fn new(work: Work) -> Self {
+        Self {
+            state: RefCell::default(),
+            stirred: Notify::new(),
+            emptied: Notify::new(),
+            _work: work,
+        }
+    }
+
+    /// Whether the device was heard on this connection before.
+    pub fn knows(&self, device: u32) -> bool {
+        to_front(&mut self.state.borrow_mut().claims, |claim| claim.device() == device)
+    }
+
+    /// For how long one more reading of the device that was heard last has to wait.
+    pub fn wait(&self, per_second: u32) -> Duration {
+        let state = self.state.borrow();
+        state.claims.first().map_or(Duration::ZERO, |claim| claim.wait(per_second))
+    }
+
+    pub fn meet(&self, claim: Claim) {
+        push_front(&mut self.state.borrow_mut().claims, claim);
+    }
+
+    /// A reading came. One that is new counts as on its way from here on.
+    pub fn take(&self, reading: &Reading, base: u32) -> Taken {
+        let state = &mut *self.state.borrow_mut();
+        let is_of = |window: &Window| window.is_of(reading);
+        if !to_front(&mut state.windows, is_of) {
+            push_front(&mut state.windows, Window::new(reading, base));
+        }
+        let Some(window) = state.windows.first_mut() else {
+            return Taken::Again;
+        };
+        let taken = window.take(reading.sequence, base);
+        if taken == Taken::New {
+            state.on_the_way += 1;
+        }
+        if window.due {
+            self.stirred.notify_one();
+        }
+        taken
+    }
+
+    pub fn send(&self, order: Order, device: u32, epoch: u64) {
+        order.encode(device, epoch, &mut self.state.borrow_mut().out);
+        self.stirred.notify_one();
+    }
+
+    /// Waits until not too much is to be sent.
+    pub async fn has_room(&self) {
+        while self.state.borrow().out.len() >= ROOM {
+            self.emptied.notified().await;
+        }
+    }
+
+    /// Nothing more will come.
+    pub fn end(&self) {
+        self.state.borrow_mut().ended = true;
+        self.stirred.notify_one();
+    }
+
+    /// Waits for something to send, and moves it to `out`, which is empty: how many acknowledgements are among
+    /// it. None when nothing will come any more.
+    pub async fn next(&self, out: &mut Vec<u8>) -> Result<Option<u64>, End> {
+        loop {
+            {
+                let state = &mut *self.state.borrow_mut();
+                if state.lost {
+                    return Err(End::Aborted);
+                }
+                std::mem::swap(out, &mut state.out);
+                let due = state.windows.iter_mut().filter_map(Window::acknowledge);
+                let mut acks = 0;
+                for (device, epoch, sequence) in due {
+                    Order::Ack { sequence }.encode(device, epoch, out);
+                    acks += 1;
+                }
+                if !out.is_empty() {
+                    self.emptied.notify_one();
+                    return Ok(Some(acks));
+                }
+                if state.ended && state.on_the_way == 0 {
+                    return Ok(None);
+                }
+            }
+            self.stirred.notified().await;
+        }
+    }
+}
+
+impl Recipient for Session {
+    fn settle(&self, reading: &Reading) {
+        let state = &mut *self.state.borrow_mut();
+        state.on_the_way -= 1;
+        let window = state.windows.iter_mut().find(|window| window.is_of(reading));
+        let due = window.is_some_and(|window| window.settle(reading.sequence));
+        if due || state.on_the_way == 0 {
+            self.stirred.notify_one();
+        }
+    }
+
+    /// Only an end makes the device send it elsewhere.
+    fn lose(&self) {
+        let state = &mut *self.state.borrow_mut();
+        state.on_the_way -= 1;
+        state.lost = true;
+        self.stirred.notify_one();
+    }
+}
+
+impl Window {
+    fn new(reading: &Reading, base: u32) -> Self {
+        Self {
+            device: reading.device,
+            epoch: reading.epoch,
+            base,
+            on_the_way: 0,
+            durable: 0,
+            acknowledged: 0,
+            due: false,
+        }
+    }
+
+    fn is_of(&self, reading: &Reading) -> bool {
+        (self.device, self.epoch) == (reading.device, reading.epoch)
+    }
+
+    /// None for what the device does not hold any more.
+    fn bit(&self, sequence: u32) -> Option<u64> {
+        let place = sequence.checked_sub(self.base).filter(|place| *place < HELD)?;
+        Some(1 << place)
+    }
+
+    fn take(&mut self, sequence: u32, base: u32) -> Taken {
+        if let Some(freed) = base.checked_sub(self.base) {
+            self.base = base;
+            self.on_the_way = self.on_the_way.checked_shr(freed).unwrap_or(0);
+            self.durable = self.durable.checked_shr(freed).unwrap_or(0);
+            self.progress();
+        }
+        let Some(bit) = self.bit(sequence) else {
+            return Taken::New;
+        };
+        if self.durable & bit != 0 {
+            self.due = true;
+            Taken::Again
+        } else if self.on_the_way & bit != 0 {
+            Taken::Again
+        } else {
+            self.on_the_way |= bit;
+            Taken::New
+        }
+    }
+
+    /// Whether an acknowledgement is due.
+    fn settle(&mut self, sequence: u32) -> bool {
+        if let Some(bit) = self.bit(sequence) {
+            self.on_the_way &= !bit;
+            self.durable |= bit;
+            self.progress();
+        }
+        self.due
+    }
+
+    /// The last of the readings, from the oldest on, that are durable without a gap.
+    fn reached(&self) -> Option<u32> {
+        let count = self.durable.trailing_ones();
+        (count > 0).then(|| self.base + (count - 1))
+    }
+
+    fn progress(&mut self) {
+        if let Some(reached) = self.reached().filter(|reached| *reached > self.acknowledged) {
+            self.acknowledged = reached;
+            self.due = true;
+        }
+    }
+
+    /// The acknowledgement that is due.
+    fn acknowledge(&mut self) -> Option<(u32, u64, u32)> {
+        let sequence = std::mem::take(&mut self.due).then(|| self.reached()).flatten()?;
+        Some((self.device, self.epoch, sequence))
+    }
+}
+
+/// Moves the one that is meant to the front; false when there is none.
+fn to_front<T>(list: &mut [T], is_meant: impl Fn(&T) -> bool) -> bool {
+    let Some(place) = list.iter().position(is_meant) else {
+        return false;
+    };
+    list.get_mut(..=place).into_iter().for_each(|first| first.rotate_right(1));
+    true
+}
+
+fn push_front<T>(list: &mut Vec<T>, one: T) {
+    list.truncate(KNOWN - 1);
+    list.insert(0, one);
+}

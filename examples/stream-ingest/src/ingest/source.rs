@@ -1,0 +1,78 @@
+//! Frames that come beside the listener: from a serial device, or from a Unix socket such as an emulator has.
+//! Either is served as one connection, and opened again when that has ended.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustix::fs::OFlags;
+use rustix::termios::{ControlModes, OptionalActions, tcgetattr, tcsetattr};
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::time::sleep;
+
+use super::{Ingest, Peer};
+use crate::shutdown::Work;
+
+/// Bits in a second, of 8 each without parity and with one stop bit.
+const SPEED: u32 = 115_200;
+/// The first and the longest pause before it is opened again.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Serves a path until listeners close.
+pub async fn follow(ingest: Rc<Ingest>, path: PathBuf, work: Work) {
+    let mut phases = ingest.shared.phases.clone();
+    let mut closing = pin!(phases.closing());
+    let mut pause = BACKOFF.0;
+    loop {
+        match serve(&ingest, &path, &work).await {
+            Ok(()) => {
+                tracing::info!(source = %path.display(), "the source has ended");
+                pause = BACKOFF.0;
+            }
+            Err(error) => tracing::warn!(source = %path.display(), %error, "no source"),
+        }
+        tokio::select! {
+            _ = &mut closing => return,
+            () = sleep(pause) => pause = BACKOFF.1.min(pause * 2),
+        }
+    }
+}
+
+async fn serve(ingest: &Ingest, path: &Path, work: &Work) -> io::Result<()> {
+    let kind = std::fs::metadata(path)?.file_type();
+    if kind.is_socket() {
+        let mut stream = UnixStream::connect(path).await?;
+        tracing::info!(source = %path.display(), "reading from a socket");
+        let (from, to) = stream.split();
+        ingest.serve(from, to, Peer::Source, work.clone()).await;
+    } else if kind.is_char_device() {
+        let device = open(path)?;
+        // What reads and writes pipes does so with whatever tells when it is ready.
+        let from = Receiver::from_file_unchecked(device.try_clone()?)?;
+        let to = Sender::from_file_unchecked(device)?;
+        tracing::info!(source = %path.display(), "reading from a serial device");
+        ingest.serve(from, to, Peer::Source, work.clone()).await;
+    } else {
+        return Err(io::Error::other("it is neither a serial device nor a Unix socket"));
+    }
+    Ok(())
+}
+
+/// Opens a serial device, without any of what a terminal does to what passes.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOCTTY | OFlags::NONBLOCK).bits();
+    let flags = i32::try_from(flags).map_err(io::Error::other)?;
+    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
+    let mut settings = tcgetattr(&file)?;
+    settings.make_raw();
+    settings.set_speed(SPEED)?;
+    settings.control_modes |= ControlModes::CLOCAL | ControlModes::CREAD;
+    settings.control_modes -= ControlModes::CSTOPB | ControlModes::CRTSCTS;
+    tcsetattr(&file, OptionalActions::Flush, &settings)?;
+    Ok(file)
+}

@@ -1,0 +1,80 @@
+//! Frames that come from a serial device or a Unix socket, beside the listener.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
+mod support;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
+
+use support::device::{Sent, hello, reading, sent};
+use support::process::file;
+use support::{Upstream, metric, serves, start_before, until};
+
+/// The next frame that is written to a line.
+fn next(line: &mut impl Read) -> Sent {
+    let mut bytes = Vec::new();
+    while bytes.last() != Some(&0) {
+        let mut byte = [0];
+        line.read_exact(&mut byte).unwrap();
+        bytes.extend(byte);
+    }
+    sent(&bytes).remove(0)
+}
+
+/// Says hello and sends a reading.
+fn talk(line: &mut (impl Read + Write)) {
+    line.write_all(&hello(42)).unwrap();
+    let welcome = next(line);
+    assert_eq!((welcome.kind, welcome.device), (0x81, 42));
+    line.write_all(&reading(42, welcome.epoch, 1, 1)).unwrap();
+    let ack = next(line);
+    assert_eq!((ack.kind, ack.epoch, ack.sequence), (0x82, welcome.epoch, 1));
+}
+
+#[test]
+fn a_serial_device_is_served_and_none_of_its_bytes_is_changed() {
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&controller).unwrap();
+    unlockpt(&controller).unwrap();
+    let path = ptsname(&controller, Vec::new()).unwrap().into_string().unwrap();
+    let upstream = Upstream::well();
+    let service = start_before(&[&upstream], &format!("source = {path:?}"));
+    let mut line = File::from(controller);
+    until(|| !tcgetattr(&line).unwrap().local_modes.contains(LocalModes::ECHO));
+    // What a terminal would take for its own, or for the end of a line.
+    line.write_all(b"\x03\x04\x11\x13\r\n\x7f\x00").unwrap();
+    until(|| metric(&service, "bad_frames_total") > 0);
+    talk(&mut line);
+    assert_eq!(upstream.sequences("0000002a"), [1]);
+    assert_eq!(metric(&service, "connections"), 0, "it takes no place of a connection");
+    assert!(serves(service.address));
+}
+
+#[test]
+fn a_socket_is_served_and_connected_to_again_when_it_has_ended() {
+    let path = file("uart.sock", "");
+    std::fs::remove_file(&path).unwrap();
+    let upstream = Upstream::well();
+    // It is not there yet.
+    let service = start_before(&[&upstream], &format!("source = {path:?}\nworkers = 2"));
+    let listener = UnixListener::bind(&path).unwrap();
+    for number in 1..=2 {
+        let (mut line, _) = listener.accept().unwrap();
+        talk(&mut line);
+        drop(line);
+        until(|| metric(&service, "connections_ended_total{cause=\"device_closed\"}") == number);
+    }
+}
+
+#[test]
+fn what_is_neither_is_told_and_the_listener_serves() {
+    let path = file("plain.txt", "");
+    let upstream = Upstream::well();
+    let service = start_before(&[&upstream], &format!("source = {path:?}"));
+    assert!(serves(service.address));
+}
