@@ -7,14 +7,27 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep};
 
+use super::end::End;
+
 /// What may come at once from where it was quiet: the share of so long.
 const BURST: Duration = Duration::from_secs(1);
 /// Welcomes in a second: as many epochs as a second has.
 const WELCOMES: u32 = 1_000;
 
-/// Those that are connected. The lock is taken when a connection hears a device first, and when it ends.
+/// Devices that a connection may carry. A line rarely has more than one.
+const CARRIED: usize = 64;
+
+/// Those that are connected, or have used up their share. The lock is taken when a connection hears a device
+/// first, and when it ends.
 #[derive(Default)]
-pub struct Devices(Mutex<HashMap<u32, Connected>>);
+pub struct Devices(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    devices: HashMap<u32, Connected>,
+    /// With so many of them, those that need not be known any more are forgotten.
+    many: usize,
+}
 
 #[derive(Default)]
 struct Connected {
@@ -51,6 +64,11 @@ impl Allowance {
         let used_up = after(before.unwrap_or_else(|last| last));
         Duration::from_nanos(used_up.saturating_sub(now + nanos(BURST)))
     }
+
+    /// Whether some of it is used up.
+    fn is_used(&self) -> bool {
+        self.used_up.load(Relaxed) > nanos(self.began.elapsed())
+    }
 }
 
 fn nanos(time: Duration) -> u64 {
@@ -59,9 +77,10 @@ fn nanos(time: Duration) -> u64 {
 
 impl Devices {
     /// None when the device has as many connections as it may.
-    pub fn claim(self: &Arc<Self>, device: u32, most: usize) -> Option<Claim> {
-        let mut connected = self.connected();
-        let entry = connected.entry(device).or_default();
+    fn claim(self: &Arc<Self>, device: u32, most: usize) -> Option<Claim> {
+        let mut known = self.known();
+        known.forget();
+        let entry = known.devices.entry(device).or_default();
         if entry.connections >= most {
             return None;
         }
@@ -71,31 +90,59 @@ impl Devices {
     }
 
     /// Nobody panics with it.
-    fn connected(&self) -> MutexGuard<'_, HashMap<u32, Connected>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Claim {
-    pub fn device(&self) -> u32 {
-        self.device
-    }
-
-    /// For how long one more reading has to wait, when there may be so many in a second.
-    pub fn wait(&self, per_second: u32) -> Duration {
-        self.allowance.wait(per_second)
+impl Known {
+    /// Looks at all of them when they have become twice as many as were left the last time.
+    fn forget(&mut self) {
+        if self.devices.len() >= self.many {
+            self.devices.retain(|_, device| device.connections > 0 || device.allowance.is_used());
+            self.many = 2 * self.devices.len().max(CARRIED);
+        }
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut connected = self.devices.connected();
-        if let Some(entry) = connected.get_mut(&self.device) {
+        let mut known = self.devices.known();
+        if let Some(entry) = known.devices.get_mut(&self.device) {
             entry.connections -= 1;
-            if entry.connections == 0 {
-                connected.remove(&self.device);
+            // Who connects again at once has no other share.
+            if entry.connections == 0 && !entry.allowance.is_used() {
+                known.devices.remove(&self.device);
             }
         }
+    }
+}
+
+/// The devices that are heard on one connection. The one that was heard last comes first.
+#[derive(Default)]
+pub struct Claims(Vec<Claim>);
+
+impl Claims {
+    /// A device is heard, which may have so many connections.
+    pub fn hear(&mut self, device: u32, devices: &Arc<Devices>, most: usize) -> Result<(), End> {
+        if let Some(place) = self.0.iter().position(|claim| claim.device == device) {
+            self.0.get_mut(..=place).into_iter().for_each(|first| first.rotate_right(1));
+        } else if self.0.len() < CARRIED {
+            self.0.insert(0, devices.claim(device, most).ok_or(End::TooMany)?);
+        } else {
+            return Err(End::TooManyDevices);
+        }
+        Ok(())
+    }
+
+    /// For how long one more reading of that device has to wait, when there may be so many in a second.
+    pub fn wait(&self, per_second: u32) -> Duration {
+        self.0.first().map_or(Duration::ZERO, |claim| claim.allowance.wait(per_second))
+    }
+
+    /// None of them is heard here any more.
+    pub fn leave(&mut self) {
+        self.0.clear();
     }
 }
 
@@ -138,6 +185,36 @@ mod tests {
         let epochs = Epochs::default();
         let given = [1_000, 1_000, 400, 1_001, 2_000].map(|now| epochs.next_at(now));
         assert_eq!(given, [1_000, 1_001, 1_002, 1_003, 2_000]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_device_that_connects_again_has_no_more_than_its_share() {
+        let devices = Arc::<Devices>::default();
+        let mut waited = Duration::ZERO;
+        for _ in 0..20 {
+            let mut claims = Claims::default();
+            claims.hear(42, &devices, 1).unwrap();
+            for _ in 0..50 {
+                let wait = claims.wait(50);
+                waited += wait;
+                sleep(wait).await;
+            }
+        }
+        // Of 1 000 readings at 50 in a second, a second's share comes at once.
+        assert!((18.9..19.1).contains(&waited.as_secs_f64()), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn devices_that_are_gone_are_forgotten_once_their_share_is_whole() {
+        let devices = Arc::<Devices>::default();
+        for device in 0..10_000 {
+            let mut claims = Claims::default();
+            claims.hear(device, &devices, 1).unwrap();
+            claims.wait(1_000);
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        let left = devices.known().devices.len();
+        assert!(left <= 2 * CARRIED, "{left} are known");
     }
 
     #[tokio::test(start_paused = true)]

@@ -44,7 +44,7 @@ use crate::stats::{Stats, add, count};
 
 /// What is read at once.
 const PIECE: usize = 1_024;
-/// What the kernel keeps of what was sent and is not read.
+/// What the kernel keeps of what was sent and is not read, in either direction; Linux takes twice that.
 const UNREAD: usize = 8_192;
 /// For a device to see that a connection has ended. One that is closed with something unread is reset, and what
 /// it was sent last may be lost with it.
@@ -120,6 +120,7 @@ impl Ingest {
     pub async fn converse(self: Rc<Self>, mut stream: TcpStream, peer: SocketAddr, place: Place) {
         // A kernel that refuses keeps more.
         let _ = SockRef::from(&stream).set_send_buffer_size(UNREAD);
+        let _ = SockRef::from(&stream).set_recv_buffer_size(UNREAD);
         let Place { open: _open, permit: _permit, work } = place;
         let (from, to) = stream.split();
         self.serve(from, to, Peer::Address(peer), work).await;
@@ -135,16 +136,16 @@ impl Ingest {
     ) {
         let session = Rc::new(Session::new(work));
         let mut passed = Passed::new(&self.stats, &self.log, peer);
-        let config = Arc::clone(&self.current.load().config);
-        let mut sending = pin!(self.send(&session, to, &config));
+        let mut sending = pin!(self.send(&session, to));
         passed.end = tokio::select! {
             biased;
             Err(end) = &mut sending => end,
-            end = self.read(&session, &mut from, &config, &mut passed) => match end {
+            end = self.read(&session, &mut from, &mut passed) => match end {
                 // It may listen still, for what it has sent.
                 End::DeviceClosed if matches!(peer, Peer::Address(_)) => {
                     session.end();
-                    match timeout(config.timeouts.write, sending).await {
+                    passed.claims.leave();
+                    match timeout(self.config().timeouts.write, sending).await {
                         Ok(sent) => sent.err().unwrap_or(end),
                         Err(_) => end,
                     }
@@ -160,7 +161,11 @@ impl Ingest {
                 end => end,
             },
         };
-        session.end();
+    }
+
+    /// The settings in force, which may be others than when a connection began.
+    fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.current.load().config)
     }
 
     /// Reads frames until none will come.
@@ -168,16 +173,16 @@ impl Ingest {
         &self,
         session: &Rc<Session>,
         from: &mut (impl AsyncRead + Unpin),
-        config: &Config,
         passed: &mut Passed<'_>,
     ) -> End {
         let mut decoder = Decoder::default();
         let mut piece = [0; PIECE];
         let mut phases = self.shared.phases.clone();
         let mut closing = pin!(phases.closing());
-        let mut deadline = Instant::now() + config.timeouts.idle;
+        let mut heard = Instant::now();
         loop {
-            session.has_room().await;
+            let config = self.config();
+            let deadline = heard + config.timeouts.idle;
             let read = tokio::select! {
                 biased;
                 _ = &mut closing => return End::Drained,
@@ -198,12 +203,12 @@ impl Ingest {
                     continue;
                 };
                 passed.frame(&frame);
-                if let Err(end) = self.take(session, frame, config, received, passed).await {
+                if let Err(end) = self.take(session, frame, &config, received, passed).await {
                     return end;
                 }
             }
             if passed.frames > before {
-                deadline = Instant::now() + config.timeouts.idle;
+                heard = Instant::now();
             }
         }
     }
@@ -218,16 +223,13 @@ impl Ingest {
         passed: &mut Passed<'_>,
     ) -> Result<(), End> {
         let Frame { device, epoch, sequence, body } = frame;
-        if !session.knows(device) {
-            let claim = self.shared.devices.claim(device, config.limits.device_connections);
-            session.meet(claim.ok_or(End::TooMany)?)?;
-        }
+        passed.claims.hear(device, &self.shared.devices, config.limits.device_connections)?;
         match body {
             Body::Hello { .. } => self.welcome(session, device, config).await,
             Body::Reading { elapsed_ms, value, base } => {
                 passed.readings += 1;
                 count(&self.stats.ingest.readings);
-                let wait = session.wait(config.limits.device_readings);
+                let wait = passed.claims.wait(config.limits.device_readings);
                 if !wait.is_zero() {
                     count(&self.stats.ingest.readings_delayed);
                     sleep(wait).await;
@@ -251,6 +253,7 @@ impl Ingest {
     }
 
     async fn welcome(&self, session: &Session, device: u32, config: &Config) {
+        session.has_room().await;
         let epoch = self.shared.epochs.next().await;
         count(&self.stats.ingest.welcomes);
         session.send(Order::Welcome, device, epoch);
@@ -260,15 +263,10 @@ impl Ingest {
     }
 
     /// Sends what there is to send, until nothing more will come.
-    async fn send(
-        &self,
-        session: &Session,
-        mut to: impl AsyncWrite + Unpin,
-        config: &Config,
-    ) -> Result<(), End> {
+    async fn send(&self, session: &Session, mut to: impl AsyncWrite + Unpin) -> Result<(), End> {
         let mut out = Vec::new();
         while let Some(acks) = session.next(&mut out).await? {
-            match timeout(config.timeouts.write, to.write_all(&out)).await {
+            match timeout(self.config().timeouts.write, to.write_all(&out)).await {
                 Ok(Ok(())) => add(&self.stats.ingest.acks, acks),
                 Ok(Err(_)) => return Err(End::DeviceReset),
                 Err(_) => return Err(End::Unread),

@@ -1,21 +1,17 @@
 //! What one connection knows of the readings that came over it, and what is to be sent over it.
 
 use std::cell::RefCell;
-use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::device::Claim;
 use super::end::End;
 use super::frame::{HELD, Order};
 use crate::delivery::{Reading, Recipient};
 use crate::shutdown::Work;
 
-/// Devices that a connection may carry. A line rarely has more than one.
-const DEVICES: usize = 64;
 /// Of more epochs of devices, one with nothing on its way is forgotten. A device has one at a time.
 const EPOCHS: usize = 64;
-/// With so many bytes to be sent, nothing more is read.
+/// With so many bytes to be sent, no device is welcomed.
 const ROOM: usize = 512;
 
 pub struct Session {
@@ -29,9 +25,8 @@ pub struct Session {
 
 #[derive(Default)]
 struct State {
-    /// The one that was used last comes first, here and below.
+    /// The one that was used last comes first.
     windows: Vec<Window>,
-    claims: Vec<Claim>,
     out: Vec<u8>,
     on_the_way: usize,
     /// Nothing more will come.
@@ -71,27 +66,6 @@ impl Session {
         }
     }
 
-    /// Whether the device was heard on this connection before.
-    pub fn knows(&self, device: u32) -> bool {
-        to_front(&mut self.state.borrow_mut().claims, |claim| claim.device() == device)
-    }
-
-    /// For how long one more reading of the device that was heard last has to wait.
-    pub fn wait(&self, per_second: u32) -> Duration {
-        let state = self.state.borrow();
-        state.claims.first().map_or(Duration::ZERO, |claim| claim.wait(per_second))
-    }
-
-    /// It may be heard from here on, unless there are too many.
-    pub fn meet(&self, claim: Claim) -> Result<(), End> {
-        let claims = &mut self.state.borrow_mut().claims;
-        if claims.len() >= DEVICES {
-            return Err(End::TooManyDevices);
-        }
-        claims.insert(0, claim);
-        Ok(())
-    }
-
     /// A reading came. One that is new counts as on its way from here on.
     pub fn take(&self, reading: &Reading, base: u32) -> Taken {
         let state = &mut *self.state.borrow_mut();
@@ -125,12 +99,9 @@ impl Session {
         }
     }
 
-    /// Nothing more will come, and its devices may be heard elsewhere.
+    /// Nothing more will come.
     pub fn end(&self) {
-        let mut state = self.state.borrow_mut();
-        state.ended = true;
-        state.claims.clear();
-        drop(state);
+        self.state.borrow_mut().ended = true;
         self.stirred.notify_one();
     }
 
@@ -139,6 +110,7 @@ impl Session {
     pub async fn next(&self, out: &mut Vec<u8>) -> Result<Option<u64>, End> {
         loop {
             {
+                out.shrink_to(2 * ROOM);
                 let state = &mut *self.state.borrow_mut();
                 if state.lost {
                     return Err(End::Aborted);
