@@ -1,18 +1,11 @@
 //! Devices as all workers know them: how many connections each has, and how much it sends.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
-
+use super::allowance::Allowance;
 use super::end::End;
-
-/// What may come at once from where it was quiet: the share of so long.
-const BURST: Duration = Duration::from_secs(1);
-/// Welcomes in a second: as many epochs as a second has.
-const WELCOMES: u32 = 1_000;
 
 /// Devices that a connection may carry. A line rarely has more than one.
 const CARRIED: usize = 64;
@@ -40,39 +33,6 @@ pub struct Claim {
     device: u32,
     devices: Arc<Devices>,
     allowance: Arc<Allowance>,
-}
-
-/// A share of each second, and until when it is used up, in nanoseconds.
-struct Allowance {
-    began: Instant,
-    used_up: AtomicU64,
-}
-
-impl Default for Allowance {
-    fn default() -> Self {
-        Self { began: Instant::now(), used_up: AtomicU64::default() }
-    }
-}
-
-impl Allowance {
-    /// For how long one more has to wait, when there may be so many in a second.
-    fn wait(&self, per_second: u32) -> Duration {
-        let now = nanos(self.began.elapsed());
-        let each = nanos(Duration::from_secs(1)) / u64::from(per_second.max(1));
-        let after = |used_up: u64| used_up.max(now) + each;
-        let before = self.used_up.fetch_update(Relaxed, Relaxed, |last| Some(after(last)));
-        let used_up = after(before.unwrap_or_else(|last| last));
-        Duration::from_nanos(used_up.saturating_sub(now + nanos(BURST)))
-    }
-
-    /// Whether some of it is used up.
-    fn is_used(&self) -> bool {
-        self.used_up.load(Relaxed) > nanos(self.began.elapsed())
-    }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Devices {
@@ -146,46 +106,11 @@ impl Claims {
     }
 }
 
-/// The epochs that devices are welcomed with.
-#[derive(Default)]
-pub struct Epochs {
-    last: AtomicU64,
-    /// Held by whoever is next, so that one who goes away leaves no gap.
-    turn: tokio::sync::Mutex<()>,
-    allowance: Allowance,
-}
-
-impl Epochs {
-    /// One that this process gave to nobody: now, in Unix milliseconds, or more when that is not above the last.
-    /// Whoever asks waits while there are so many that epochs would run ahead of the clock.
-    pub async fn next(&self) -> u64 {
-        let turn = self.turn.lock().await;
-        let wait = self.allowance.wait(WELCOMES);
-        if !wait.is_zero() {
-            sleep(wait).await;
-        }
-        drop(turn);
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.next_at(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    fn next_at(&self, now: u64) -> u64 {
-        let after = |last: u64| now.max(last + 1);
-        let last = self.last.fetch_update(Relaxed, Relaxed, |last| Some(after(last)));
-        after(last.unwrap_or_else(|last| last))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use tokio::time::sleep;
 
-    #[test]
-    fn epochs_rise_though_the_clock_jumps_back() {
-        let epochs = Epochs::default();
-        let given = [1_000, 1_000, 400, 1_001, 2_000].map(|now| epochs.next_at(now));
-        assert_eq!(given, [1_000, 1_001, 1_002, 1_003, 2_000]);
-    }
+    use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_device_that_connects_again_has_no_more_than_its_share() {
@@ -215,30 +140,5 @@ mod tests {
         }
         let left = devices.known().devices.len();
         assert!(left <= 2 * CARRIED, "{left} are known");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn epochs_never_run_ahead_of_the_clock_by_more_than_a_second() {
-        let epochs = Epochs::default();
-        let began = Instant::now();
-        for _ in 0..3 * WELCOMES {
-            epochs.next().await;
-        }
-        let took = began.elapsed();
-        assert!((1_900..2_100).contains(&took.as_millis()), "{took:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_goes_away_while_it_waits_costs_others_nothing() {
-        let epochs = Epochs::default();
-        for _ in 0..WELCOMES {
-            epochs.next().await;
-        }
-        let began = Instant::now();
-        for _ in 0..5_000 {
-            let _ = tokio::time::timeout(Duration::ZERO, epochs.next()).await;
-        }
-        epochs.next().await;
-        assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
     }
 }

@@ -1,17 +1,20 @@
 //! The way of one connection: frames are read, readings given to be delivered, and acknowledged once they are
 //! durable.
 
+mod allowance;
 pub mod check;
 pub mod decoder;
 pub mod demo;
 pub mod device;
 pub mod end;
+mod epochs;
 pub mod frame;
 pub mod line;
 pub mod metrics;
 mod passed;
 pub mod session;
 mod source;
+pub mod stuffing;
 
 use std::fmt;
 use std::io;
@@ -28,8 +31,9 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::decoder::Decoder;
-use self::device::{Devices, Epochs};
+use self::device::Devices;
 use self::end::End;
+use self::epochs::Epochs;
 use self::frame::{Body, Frame, Order};
 use self::passed::Passed;
 use self::session::{Session, Taken};
@@ -44,8 +48,9 @@ use crate::stats::{Stats, add, count};
 
 /// What is read at once.
 const PIECE: usize = 1_024;
-/// What the kernel keeps of what was sent and is not read, in either direction; Linux takes twice that.
-const UNREAD: usize = 8_192;
+/// What the kernel may keep of what is not read, from a device and for it; Linux takes twice that. Over a local
+/// link, whose packets are large, less of the former would make a sender wait for timers.
+const KEPT: (usize, usize) = (32_768, 8_192);
 /// For a device to see that a connection has ended. One that is closed with something unread is reset, and what
 /// it was sent last may be lost with it.
 const LINGER: Duration = Duration::from_secs(1);
@@ -53,10 +58,10 @@ const LINGER: Duration = Duration::from_secs(1);
 /// What all workers share.
 #[derive(Clone)]
 pub struct Shared {
-    pub devices: Arc<Devices>,
-    pub epochs: Arc<Epochs>,
-    pub dead_letters: DeadLetters,
-    pub phases: Phases,
+    devices: Arc<Devices>,
+    epochs: Arc<Epochs>,
+    dead_letters: DeadLetters,
+    phases: Phases,
 }
 
 /// One worker's share of the ingest.
@@ -119,8 +124,8 @@ impl Ingest {
     /// Serves a connection to its end.
     pub async fn converse(self: Rc<Self>, mut stream: TcpStream, peer: SocketAddr, place: Place) {
         // A kernel that refuses keeps more.
-        let _ = SockRef::from(&stream).set_send_buffer_size(UNREAD);
-        let _ = SockRef::from(&stream).set_recv_buffer_size(UNREAD);
+        let _ = SockRef::from(&stream).set_recv_buffer_size(KEPT.0);
+        let _ = SockRef::from(&stream).set_send_buffer_size(KEPT.1);
         let Place { open: _open, permit: _permit, work } = place;
         let (from, to) = stream.split();
         self.serve(from, to, Peer::Address(peer), work).await;
@@ -181,8 +186,7 @@ impl Ingest {
         let mut closing = pin!(phases.closing());
         let mut heard = Instant::now();
         loop {
-            let config = self.config();
-            let deadline = heard + config.timeouts.idle;
+            let deadline = heard + self.config().timeouts.idle;
             let read = tokio::select! {
                 biased;
                 _ = &mut closing => return End::Drained,
@@ -194,7 +198,7 @@ impl Ingest {
                 Ok(Err(_)) => return End::DeviceReset,
                 Err(_) => return End::Idle,
             };
-            let received = Instant::now();
+            let (config, received) = (self.config(), Instant::now());
             let mut bytes = piece.get(..count).unwrap_or_default();
             let before = passed.frames;
             while let Some(outcome) = decoder.next(&mut bytes) {
