@@ -108,6 +108,7 @@ impl Ingest {
             workers,
             Arc::clone(&stats),
             shared.dead_letters.clone(),
+            shared.phases.clone(),
             seed,
         );
         Rc::new(Self { current, delivery, shared, worker, stats, log })

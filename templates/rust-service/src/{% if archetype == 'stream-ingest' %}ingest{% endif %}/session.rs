@@ -146,6 +146,20 @@ impl Recipient for Session {
         }
     }
 
+    fn forget(&self, reading: &Reading) {
+        let state = &mut *self.state.borrow_mut();
+        state.on_the_way -= 1;
+        let window = state.windows.iter_mut().find(|window| window.is_of(reading));
+        if let Some(window) = window
+            && let Some(bit) = window.bit(reading.sequence)
+        {
+            window.on_the_way &= !bit;
+        }
+        if state.on_the_way == 0 {
+            self.stirred.notify_one();
+        }
+    }
+
     /// Only an end makes the device send it elsewhere.
     fn lose(&self) {
         let state = &mut *self.state.borrow_mut();
