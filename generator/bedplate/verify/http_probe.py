@@ -26,6 +26,7 @@ from bedplate.verify.probe.gateway import HURRIED, LISTENERS, configuration_path
 from bedplate.verify.probe.hostile import Limits, try_hostile
 from bedplate.verify.probe.http2 import try_http2
 from bedplate.verify.probe.image import Expected, try_image
+from bedplate.verify.probe.ingest import try_ingest
 from bedplate.verify.probe.issuer import Issuer, bearer
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
 from bedplate.verify.probe.outage import Keeping, migrate, try_database, try_outage
@@ -101,6 +102,8 @@ def probe(
     with Platform(client, image, run_id, ports) as platform:
         if answers["archetype"] == "tcp-proxy":
             try_proxy(trials, platform, _times(answers), limited=answers["rate_limit"])
+        elif answers["archetype"] == "stream-ingest":
+            try_ingest(trials, platform, _times(answers), answers["project_name"])
         elif answers["archetype"] == "event-worker":
             try_worker(trials, platform, _times(answers), broker, database)
         elif answers["archetype"] == "metrics-exporter":

@@ -59,7 +59,7 @@ def try_crowd(trials: Trials, platform: Platform, config: str, settings: str, wa
     if not platform.direct:
         trials.skip("crowd: an upstream of ours", "the engine runs elsewhere and can't reach this machine")
         return
-    with trials.part("crowd: it serves"), _many_descriptors() as ours, Sink(platform.gateway) as sink:
+    with trials.part("crowd: it serves"), many_descriptors() as ours, Sink(platform.gateway) as sink:
         host, port = sink.address
         cluster = f'{settings}[cluster.sink]\nendpoints = ["{host}:{port}"]\n'
         with started(platform, {config: LISTENERS + cluster.encode()}) as instance:
@@ -136,7 +136,7 @@ def _length(head: bytes) -> int:
 
 
 @contextmanager
-def _many_descriptors() -> Iterator[int]:
+def many_descriptors() -> Iterator[int]:
     """As many as this process may have, for one at a time."""
     with _TURN:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -36,6 +36,10 @@ NAMES: Final[Mapping[int, str]] = {
     GET_STATUS: "get_status",
     GET_VERSION: "get_version",
 }
+UP: Final = range(HELLO, REPLY + 1)
+"""Kinds that a device sends."""
+DOWN: Final = range(WELCOME, GET_VERSION + 1)
+"""Kinds that it is sent."""
 _BODIES: Final[Mapping[int, tuple[str, tuple[str, ...]]]] = {
     HELLO: ("<IBBBB", ("uptime_ms", "reset_cause", "major", "minor", "patch")),
     READING: ("<qiI", ("elapsed_ms", "value", "base")),
@@ -48,7 +52,7 @@ _BODIES: Final[Mapping[int, tuple[str, tuple[str, ...]]]] = {
 
 
 class NoFrame(Unmet):
-    """What came between two delimiters is no frame that a device sends."""
+    """What came between two delimiters is no frame of those that were awaited."""
 
 
 @dataclass(frozen=True)
@@ -80,20 +84,20 @@ def encode(frame: Frame) -> bytes:
     return encoded + DELIMITER
 
 
-def decode(block: bytes, at: float = 0.0) -> Frame:
-    """The frame in the bytes between two delimiters; raises `NoFrame` when they hold none."""
+def decode(block: bytes, at: float = 0.0, kinds: range = UP) -> Frame:
+    """The frame in the bytes between two delimiters; raises `NoFrame` when they hold none of these kinds."""
     try:
         whole = cobs.decode(block)
     except cobs.DecodeError as error:
-        raise NoFrame(f"the device sent a block that is not COBS ({error}): {block.hex()}") from error
+        raise NoFrame(f"a block came that is not COBS ({error}): {block.hex()}") from error
     raw, check = whole[: -_CHECK.size], whole[-_CHECK.size :]
     if len(raw) < _HEADER.size or _CHECK.pack(_crc(raw)) != check:
-        raise NoFrame(f"the device sent a block whose CRC or length is wrong: {whole.hex()}")
+        raise NoFrame(f"a block came whose CRC or length is wrong: {whole.hex()}")
     version, kind, device, epoch, sequence = _HEADER.unpack_from(raw)
     layout, names = _BODIES.get(kind, ("<", ()))
     body = raw[_HEADER.size :]
-    if version != VERSION or not HELLO <= kind <= REPLY or len(body) != struct.calcsize(layout):
-        raise NoFrame(f"the device sent a frame of version {version}, kind {kind:#04x}, body {body.hex()}")
+    if version != VERSION or kind not in kinds or len(body) != struct.calcsize(layout):
+        raise NoFrame(f"a frame came of version {version}, kind {kind:#04x}, body {body.hex()}")
     fields = dict(zip(names, struct.unpack(layout, body), strict=True))
     return Frame(kind, device, epoch, sequence, MappingProxyType(fields), at)
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Self, cast
 
 import docker
+from docker.errors import NotFound
 from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.models.volumes import Volume
@@ -74,6 +75,16 @@ class Instance:
     def last_words(self) -> str:
         """The end of the log, for a detail of a check."""
         return "\n".join(self.log()[-10:])
+
+    def read(self, path: str) -> bytes:
+        """A file of the container as it is now; raises `Unmet` when there is none."""
+        try:
+            parts, _ = self.container.get_archive(path)
+        except NotFound as error:
+            raise Unmet(f"expected {path} in the container, it is not there") from error
+        with tarfile.open(fileobj=io.BytesIO(b"".join(parts))) as archive:
+            found = archive.extractfile(archive.getmembers()[0])
+            return found.read() if found else b""
 
     def write(self, path: str, content: bytes) -> None:
         """Replace a file that it was started with."""
@@ -161,6 +172,7 @@ class Platform:
         files: Mapping[str, bytes] | None = None,
         volumes: Mapping[str, Volume] | None = None,
         terminal: bool = False,
+        memory: str = MEMORY,
     ) -> Instance:
         """Start a container; `files` and `volumes` replace what the image has at their absolute paths."""
         container = self.client.containers.create(
@@ -173,8 +185,8 @@ class Platform:
             read_only=True,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
-            mem_limit=MEMORY,
-            memswap_limit=MEMORY,
+            mem_limit=memory,
+            memswap_limit=memory,
             nano_cpus=_NANO_CPUS,
             pids_limit=_PIDS,
             tty=terminal,
@@ -250,9 +262,11 @@ class Platform:
         started = _timestamp(attributes["State"]["StartedAt"]) if self.direct else returned
         return Instance(container, http, admin, started, self.credentials)
 
-    def volume(self) -> Volume:
-        """An empty volume, which is removed at the end."""
-        self._volumes.append(self.client.volumes.create(labels=self._labels))
+    def volume(self, size: int | None = None) -> Volume:
+        """An empty volume, which is removed at the end; with a size it is in memory, of so many bytes."""
+        uid = USER.partition(":")[0]
+        options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={size},uid={uid}"} if size else {}
+        self._volumes.append(self.client.volumes.create(driver_opts=options, labels=self._labels))
         return self._volumes[-1]
 
     def _mounts(self, files: Mapping[str, bytes], volumes: Mapping[str, Volume]) -> dict[str, dict[str, str]]:

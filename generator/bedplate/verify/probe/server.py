@@ -14,8 +14,8 @@ from bedplate.verify.probe.wire import Address
 class Server:
     """Takes connections for the time of its with block, and serves each on a thread of its own."""
 
-    def __init__(self, host: str) -> None:
-        self._listener = socket.create_server((host, 0), backlog=512)
+    def __init__(self, host: str, port: int = 0) -> None:
+        self._listener = socket.create_server((host, port), backlog=512)
         self.address: Address = self._listener.getsockname()
         """Where it listens."""
         self._over = threading.Event()

@@ -56,13 +56,13 @@ class Received:
 class Upstream(Server):
     """A server of HTTP; under TLS with a context."""
 
-    def __init__(self, host: str, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, host: str, context: ssl.SSLContext | None = None, port: int = 0) -> None:
         self._context = context
         self.received: list[Received] = []
         self.malformed: list[str] = []
         """What h11 says of anything that reached this upstream and is no request."""
         self.well = True
-        super().__init__(host)
+        super().__init__(host, port)
 
     def _serve(self, connection: socket.socket) -> None:
         connection.settimeout(_PATIENCE)

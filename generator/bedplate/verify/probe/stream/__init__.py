@@ -1,0 +1,1 @@
+"""What is tried on what takes frames of devices in and gives their readings to an API."""

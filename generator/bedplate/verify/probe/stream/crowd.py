@@ -1,0 +1,210 @@
+"""Bad input: noise, devices that read nothing, thousands that say nothing, and an API that stands still."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Final
+
+from bedplate.verify.probe import frames
+from bedplate.verify.probe.crowd import many_descriptors
+from bedplate.verify.probe.hostile import MEMORY_SLACK, SEED, STREAMS, random_streams
+from bedplate.verify.probe.metrics import scrape, total
+from bedplate.verify.probe.platform import Instance
+from bedplate.verify.probe.stream.api import Api, Reading
+from bedplate.verify.probe.stream.device import Manner, reading
+from bedplate.verify.probe.stream.fleet import Fleet
+from bedplate.verify.probe.stream.serving import PATIENCE, POLL, Line, counted, hello
+from bedplate.verify.probe.trial import Trials, expect, expect_same, wait_until
+from bedplate.verify.probe.wire import Address
+
+BOUND: Final = 64
+"""MiB that the container has."""
+_IDLE: Final = 10_000
+_SPARE: Final = 500
+_BATCH: Final = 250
+_MOST_KIB: Final = 12.0
+"""Of the memory of the process, for a connection that says nothing."""
+_GOOD: Final = Manner(rate=20)
+_GOOD_DEVICES: Final = 10
+_STEADY: Final = 100
+_CLOSED_WITHIN: Final = 30.0
+_FLOODS: Final = 8
+"""Connections that send as much as they can."""
+_BUFFER: Final = 64 << 10
+"""Bytes that this end of them holds: what is in there has to be stored as well."""
+_STALL: Final = 3.0
+"""Seconds in which a connection takes nothing, when it is not read."""
+_PIECE: Final = 1_000
+"""Readings of a flood that are sent at once."""
+_HELLOS: Final = 4_096
+
+
+def try_noise(trials: Trials, instance: Instance) -> None:
+    """200 streams that are no frames, or nearly."""
+    with trials.check(f"hostile: {STREAMS} random streams crash nothing, and memory comes back"):
+        samples = (hello(1), frames.encode(reading(1, 1_795_000_000_123, 1)), frames.DELIMITER)
+        base = instance.memory()
+        for stream in random_streams(samples, SEED):
+            with suppress(ConnectionError), socket.create_connection(instance.http, PATIENCE) as connection:
+                connection.sendall(stream)
+        with Line(instance.http, 1) as line:
+            line.hello()
+        expect(instance.is_running(), f"expected it to go on, got\n{instance.last_words()}")
+        panics = [line for line in instance.log() if "panic" in line.lower()]
+        expect(not panics, f"expected no panic in the log, got {panics[:3]}")
+        now = instance.memory()
+        expect(now <= base + MEMORY_SLACK, f"expected about {base / 1e6:.1f} MB, got {now / 1e6:.1f} MB")
+
+
+def try_deaf(trials: Trials, instance: Instance) -> None:
+    """A device that says hello for ever and reads no welcome."""
+    with (
+        trials.check("hostile: a device that never reads is closed, and costs others nothing"),
+        socket.socket() as deaf,
+    ):
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _HELLOS)
+        deaf.settimeout(1.0)
+        deaf.connect(instance.http)
+        base, begin = instance.memory(), time.monotonic()
+        while not _is_closed(deaf):
+            taken = time.monotonic() - begin
+            expect(
+                taken < _CLOSED_WITHIN,
+                f"expected an end of the connection, there is none after {taken:.0f} s",
+            )
+        now = instance.memory()
+        expect(now <= base + MEMORY_SLACK, f"expected about {base / 1e6:.1f} MB, got {now / 1e6:.1f} MB")
+        with Line(instance.http, 2) as line:
+            line.hello()
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    try:
+        connection.sendall(hello(0xDEAF) * _HELLOS)
+    except TimeoutError:  # It is not read, which is right while nothing can be written.
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def try_idle(trials: Trials, instance: Instance, api: Api) -> None:
+    """Thousands of connections over which nothing comes, while devices go on."""
+    with (
+        trials.check(f"crowd: up to {_IDLE} connections say nothing, and good devices go on"),
+        many_descriptors() as ours,
+        Fleet(instance.http, lambda r: api.stored.get(r.key) == r, _GOOD_DEVICES, _GOOD) as good,
+        ExitStack() as stack,
+    ):
+        good.await_more(_STEADY)
+        theirs = int(total(scrape(instance.admin), "process_max_fds"))
+        count = min(_IDLE, min(ours, theirs) - _SPARE)
+        before = _resident(instance)
+        for number in range(0, count, _BATCH):
+            for _ in range(min(_BATCH, count - number)):
+                stack.enter_context(socket.create_connection(instance.http, PATIENCE))
+            good.await_more(1)
+        wait_until("all connections", lambda: counted(instance.admin, "connections") >= count, PATIENCE, POLL)
+        taken = (_resident(instance) - before) / count / 1024
+        good.await_more(_STEADY)
+        trials.figure("idle connections", count, "connections")
+        trials.figure("memory of an idle connection", round(taken, 1), "KiB", _MOST_KIB)
+
+
+def try_stall(trials: Trials, instance: Instance, api: Api) -> None:
+    """An API that answers nothing while devices send all they can, in a container of `BOUND` MiB."""
+    gate = threading.Event()
+
+    def wait(readings: Sequence[Reading]) -> bytes:
+        gate.wait(_CLOSED_WITHIN)
+        return api.store(readings)
+
+    with trials.part("stall: it works"), ExitStack() as stack:
+        stack.enter_context(api.behaving(wait))
+        stack.callback(gate.set)
+        floods = [stack.enter_context(_flooding(instance.http, 0xF000 + i)) for i in range(_FLOODS)]
+        with trials.check(f"stall: while the API stands still sockets are not read, within {BOUND} MiB"):
+            wait_until(
+                f"{_STALL:g} s in which nothing is taken",
+                lambda: all(flood.waits for flood in floods),
+                _CLOSED_WITHIN,
+                POLL,
+            )
+            trials.figure("stall: memory", round(instance.memory() / 2**20, 1), "MiB", BOUND)
+            trials.figure("stall: readings queued", counted(instance.admin, "readings_queued"), "readings")
+            expect(instance.is_running(), f"expected it to go on, got\n{instance.last_words()}")
+        for flood in floods:
+            flood.over = True
+        with trials.check("stall: once the API answers, every reading that was sent is stored"):
+            gate.set()
+            wanted = sum(flood.sent for flood in floods)
+
+            def stored() -> int:
+                return sum(key[0].startswith("0000f0") for key in api.stored)
+
+            wait_until(f"{wanted} stored readings", lambda: stored() >= wanted, _CLOSED_WITHIN, 0.2)
+            trials.figure("stall: readings", wanted, "readings")
+    with trials.check("stall: it goes on afterwards"), Line(instance.http, 0x11) as line:
+        epoch = line.hello()
+        line.read(epoch, 1)
+        line.await_ack(epoch, 1)
+        expect_same("restarts", True, instance.is_running())
+
+
+class _Flood:
+    """Sends readings for which it holds nothing: each one is its own base."""
+
+    def __init__(self, address: Address, device: int) -> None:
+        self.sent = 0
+        self.waits = False
+        """Whether nothing was taken for a while."""
+        self.over = False
+        self._device = device
+        self._connection = socket.create_connection(address, PATIENCE)
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+        self._connection.settimeout(_STALL)
+
+    def run(self) -> None:
+        """Send until it is over, and the last piece to its end."""
+        epoch = 1_795_000_000_000
+        while not self.over:
+            numbers = range(self.sent + 1, self.sent + 1 + _PIECE)
+            self._send(b"".join(_alone(self._device, epoch, number) for number in numbers))
+            self.sent += _PIECE
+
+    def _send(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[self._connection.send(left) :]
+            except TimeoutError:
+                self.waits = True
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
+
+def _alone(device: int, epoch: int, number: int) -> bytes:
+    return frames.encode(reading(device, epoch, number))
+
+
+@contextmanager
+def _flooding(address: Address, device: int) -> Iterator[_Flood]:
+    flood = _Flood(address, device)
+    thread = threading.Thread(target=flood.run, daemon=True)
+    thread.start()
+    try:
+        yield flood
+    finally:
+        flood.over = True
+        thread.join(_CLOSED_WITHIN)
+        flood.close()
+
+
+def _resident(instance: Instance) -> float:
+    return total(scrape(instance.admin), "process_resident_memory_bytes")

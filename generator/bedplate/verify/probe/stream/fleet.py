@@ -1,0 +1,114 @@
+"""Many devices at once, on a thread of their own: they connect again and go on whatever happens to them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+from bedplate.verify.probe.stream.api import Key, Reading
+from bedplate.verify.probe.stream.device import Device, Manner, Seen
+from bedplate.verify.probe.trial import expect, wait_until
+from bedplate.verify.probe.wire import Address
+
+_TURN: Final = 0.02
+_PATIENCE: Final = 30.0
+
+
+class Fleet:
+    """Devices that send readings for the time of a with block; `first` is the number of the first."""
+
+    def __init__(
+        self,
+        address: Address,
+        durable: Callable[[Reading], bool],
+        count: int,
+        manner: Manner,
+        first: int = 1,
+    ) -> None:
+        self.address = address
+        self.sampling = True
+        self.seen = Seen(durable)
+        self._devices = [Device(number, manner, self.seen) for number in range(first, first + count)]
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._over = False
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over = True
+        self._thread.join(_PATIENCE)
+
+    @property
+    def acknowledged(self) -> int:
+        """How many readings were, of all devices."""
+        return len(self.seen.acknowledged)
+
+    def await_more(self, count: int, within: float = _PATIENCE) -> None:
+        """Wait for so many more acknowledged readings, none of which may be so too soon."""
+        enough = self.acknowledged + count
+        wait_until(
+            f"{count} more acknowledged readings",
+            lambda: self.acknowledged >= enough or bool(self.seen.wrong),
+            within,
+            _TURN,
+        )
+        self.expect_nothing_wrong()
+
+    def settle(self, within: float = _PATIENCE) -> None:
+        """Measure nothing more, and wait until all that was is acknowledged."""
+        self.sampling = False
+        wait_until(
+            "an acknowledgement of every reading",
+            lambda: len(self.seen.acknowledged) == len(self.seen.sent) or bool(self.seen.wrong),
+            within,
+            _TURN,
+        )
+        self.expect_nothing_wrong()
+
+    def expect_nothing_wrong(self) -> None:
+        """Raise `Unmet` when anything came that must not."""
+        wrong = self.seen.wrong
+        expect(not wrong, f"{len(wrong)} times something is wrong: {wrong[:3]}")
+
+    def expect_stored(
+        self, stored: dict[Key, Reading], refused: Callable[[Key], bool] = lambda _: False
+    ) -> None:
+        """Raise `Unmet` unless exactly what was sent is stored, but for what was refused."""
+        sent = {key: reading for key, reading in self.seen.sent.items() if not refused(key)}
+        ours = {key[0] for key in self.seen.sent}
+        kept = {key: reading for key, reading in stored.items() if key[0] in ours}
+        missing, more = sent.keys() - kept.keys(), kept.keys() - sent.keys()
+        expect(not missing and not more, f"missing {sorted(missing)[:3]}, too many {sorted(more)[:3]}")
+        other = [(sent[key], kept[key]) for key in sent if sent[key] != kept[key]]
+        expect(not other, f"sent and stored are not the same: {other[:2]}")
+
+    async def _run(self) -> None:
+        while not self._over:
+            now = asyncio.get_running_loop().time()
+            for device in self._devices:
+                if device.connected:
+                    device.tick(now, sampling=self.sampling)
+            if not self._connecting:
+                away = [device for device in self._devices if not device.connected]
+                self._connecting = {asyncio.create_task(self._connect(device)) for device in away}
+            self._connecting = {task for task in self._connecting if not task.done()}
+            await asyncio.sleep(_TURN)
+        for task in self._connecting:
+            task.cancel()
+        for device in self._devices:
+            device.hang_up()
+
+    async def _connect(self, device: Device) -> None:
+        try:
+            async with asyncio.timeout(1.0):
+                await asyncio.get_running_loop().create_connection(lambda: device, *self.address)
+        except OSError:
+            await asyncio.sleep(_TURN)  # It is not there, or not yet; the next turn tries again.
