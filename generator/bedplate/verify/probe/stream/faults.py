@@ -11,8 +11,8 @@ from typing import Final
 
 from bedplate.verify.probe.stream.api import Api, Behaviour, Key, Reading, answer, problem
 from bedplate.verify.probe.stream.device import Manner
-from bedplate.verify.probe.stream.fleet import Fleet
-from bedplate.verify.probe.stream.serving import PATIENCE, POLL
+from bedplate.verify.probe.stream.fleet import PATIENCE, Fleet
+from bedplate.verify.probe.stream.serving import POLL
 from bedplate.verify.probe.trial import Trials, expect, wait_until
 from bedplate.verify.probe.wire import Address
 
@@ -41,15 +41,17 @@ FAULTS: Final[Mapping[str, bytes]] = {
     "redirects": answer(302, Location="http://127.0.0.1:1/"),
     "answers garbage": b"nonsense\r\n\r\n",
     "hangs up": b"",
-    "cuts its answer off": answer(200, {"accepted": 1, "duplicates": 0}, Connection="close")[:-4],
+    "cuts its answer off": answer(200, {"accepted": 1, "duplicates": 0}, Connection="close")[:10],
     "answers more than anybody asked for": answer(500, "x" * _ENDLESS),
 }
 """What is answered to every request, by what an API does then."""
 
 
-def try_faults(trials: Trials, address: Address, api: Api) -> Api:
+def try_faults(trials: Trials, address: Address, api: Api, patience: float = PATIENCE) -> Api:
     """All of it, under load; the API that is there at the end, which has what the first one had."""
-    with Fleet(address, lambda reading: api.stored.get(reading.key) == reading, DEVICES, MANNER) as fleet:
+    with Fleet(
+        address, lambda reading: api.stored.get(reading.key) == reading, DEVICES, MANNER, patience=patience
+    ) as fleet:
         fleet.await_more(STEADY)
         for name, told in FAULTS.items():
             with trials.check(f"faults: an API that {name} costs no reading"):
@@ -77,7 +79,7 @@ def _outlast(fleet: Fleet, api: Api, behaviour: Behaviour) -> None:
     """Have some requests meet a fault, and everything go on after it."""
     before = api.batches
     with api.behaving(behaviour):
-        wait_until("requests", lambda: api.batches >= before + ASKED, PATIENCE, POLL)
+        wait_until("requests", lambda: api.batches >= before + ASKED, fleet.patience, POLL)
         fleet.expect_nothing_wrong()
     fleet.await_more(STEADY)
 
@@ -96,7 +98,7 @@ def _silence() -> Iterator[Behaviour]:
     over = threading.Event()
 
     def wait(_: Sequence[Reading]) -> bytes:
-        over.wait(PATIENCE)
+        over.wait()
         return b""
 
     try:

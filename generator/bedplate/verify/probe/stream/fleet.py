@@ -14,11 +14,15 @@ from bedplate.verify.probe.trial import expect, wait_until
 from bedplate.verify.probe.wire import Address
 
 _TURN: Final = 0.02
-_PATIENCE: Final = 30.0
+PATIENCE: Final = 30.0
 
 
 class Fleet:
-    """Devices that send readings for the time of a with block; `first` is the number of the first."""
+    """Devices that send readings for the time of a with block.
+
+    `durable` says whether a reading may be acknowledged, `first` is the number of the first device, and
+    `patience` how many seconds to wait for what has to come.
+    """
 
     def __init__(
         self,
@@ -27,8 +31,10 @@ class Fleet:
         count: int,
         manner: Manner,
         first: int = 1,
+        patience: float = PATIENCE,
     ) -> None:
         self.address = address
+        self.patience = patience
         self.sampling = True
         self.seen = Seen(durable)
         self._devices = [Device(number, manner, self.seen) for number in range(first, first + count)]
@@ -44,31 +50,31 @@ class Fleet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over = True
-        self._thread.join(_PATIENCE)
+        self._thread.join(PATIENCE)
 
     @property
     def acknowledged(self) -> int:
         """How many readings were, of all devices."""
         return len(self.seen.acknowledged)
 
-    def await_more(self, count: int, within: float = _PATIENCE) -> None:
+    def await_more(self, count: int) -> None:
         """Wait for so many more acknowledged readings, none of which may be so too soon."""
         enough = self.acknowledged + count
         wait_until(
             f"{count} more acknowledged readings",
             lambda: self.acknowledged >= enough or bool(self.seen.wrong),
-            within,
+            self.patience,
             _TURN,
         )
         self.expect_nothing_wrong()
 
-    def settle(self, within: float = _PATIENCE) -> None:
+    def settle(self) -> None:
         """Measure nothing more, and wait until all that was is acknowledged."""
         self.sampling = False
         wait_until(
             "an acknowledgement of every reading",
             lambda: len(self.seen.acknowledged) == len(self.seen.sent) or bool(self.seen.wrong),
-            within,
+            self.patience,
             _TURN,
         )
         self.expect_nothing_wrong()

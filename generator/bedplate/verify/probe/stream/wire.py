@@ -115,9 +115,9 @@ def _arrives(address: Address, api: Api) -> None:
     wanted = {1: (21_875, "21.875"), 2: (-5, "-0.005"), 3: (0, "0"), 4: (-2_000, "-2"), 5: (100, "0.1")}
     with Line(address, 0x2A) as line:
         line.hello()
-        epoch = 1_795_000_000_123  # 2026-11-18T11:06:40.123Z
+        epoch = 1_795_000_001_123  # 2026-11-18T11:06:41.123Z
         for sequence, (value, _) in wanted.items():
-            line.read(epoch, sequence, value=value, elapsed_ms=1_000 - sequence)
+            line.read(epoch, sequence, value=value, elapsed_ms=-sequence)
         line.await_ack(epoch, len(wanted))
     for sequence, (_, text) in wanted.items():
         at = f"2026-11-18T11:06:41.{123 - sequence:03}Z"
@@ -147,7 +147,7 @@ def _bases(address: Address, _: Api) -> None:
         expect_same("acknowledgements with a gap", [], [n for n in line.acks(QUIET) if n > 1_000])  # noqa: PLR2004
         line.read(epoch, 1_064, base=1_063)
         line.await_ack(epoch, 1_064)
-        line.read(epoch, 1_065, base=1_001)  # The highest base seen counts.
+        line.read(epoch, 1_065, base=1_002)  # The highest base seen counts.
         line.await_ack(epoch, 1_065)
 
 

@@ -1,0 +1,103 @@
+"""What an ingest must not do: each defect breaks one promise of the contract, and the probe names that one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+from bedplate.verify.probe.stream import wire
+from bedplate.verify.probe.stream.api import Api
+from bedplate.verify.probe.stream.device import Manner
+from bedplate.verify.probe.stream.faults import try_faults
+from bedplate.verify.probe.stream.fleet import Fleet
+from bedplate.verify.probe.stream.serving import Line
+from bedplate.verify.probe.stream.wire import Vectors, try_acks, try_vectors, try_welcomes
+from bedplate.verify.probe.trial import Trials, Unmet
+from frail_images import told
+from shell import ROOT
+from simulated_ingest import SimulatedIngest
+
+VECTORS = Vectors.load(ROOT / "contract" / "frames.json")
+PATIENCE = 1.0
+"""Seconds until what a defect keeps back is given up."""
+WIRE = {
+    "": "",
+    "repeats epochs": "wire: epochs are of now and rise",
+    "counts no bad frames": f"wire: each of {len(VECTORS.malformed)} malformed blocks",
+    "takes any check": f"wire: each of {len(VECTORS.malformed)} malformed blocks",
+    "counts empty blocks": "wire: 10000 bytes without a delimiter",
+    "acknowledges at once": "wire: one that is under way",
+    "acknowledges over gaps": "wire: nothing is acknowledged before a gap",
+    "ignores base": "wire: base says where to start",
+    "forgets what is durable": "wire: one that is durable",
+    "sends again what is under way": "wire: one that is under way",
+    "acknowledges on the first connection": "wire: one that comes over two connections",
+    "closes the earlier connection": "wire: a second connection",
+    "mixes epochs up": "wire: devices and epochs",
+    "writes values as floats": "wire: a reading arrives",
+}
+FAULTS = {
+    "": "",
+    "drops what is refused": "faults: an API that fails",
+    "takes any answer for success": "faults: an API that fails",
+    "does not wait": "faults: after a 429",
+    "does not halve": "faults: batches that are too large",
+}
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with Api("127.0.0.1") as api:
+        yield api
+
+
+def speak(trials: Trials, ingest: SimulatedIngest, api: Api) -> None:
+    try_welcomes(trials, ingest.http)
+    try_vectors(trials, ingest.http, ingest.admin, VECTORS)
+    try_acks(trials, ingest.http, api)
+
+
+def fail(trials: Trials, ingest: SimulatedIngest, api: Api) -> None:
+    with trials.part("faults: it works"):
+        try_faults(trials, ingest.http, api, PATIENCE).close()
+
+
+@pytest.mark.parametrize(
+    ("probe", "defect", "first"),
+    [(probe, *entry) for probe, table in ((speak, WIRE), (fail, FAULTS)) for entry in table.items()],
+)
+def test_a_defect_breaks_the_promise_that_it_is_about(
+    api: Api,
+    monkeypatch: pytest.MonkeyPatch,
+    probe: Callable[[Trials, SimulatedIngest, Api], None],
+    defect: str,
+    first: str,
+) -> None:
+    monkeypatch.setattr(wire, "Line", partial(Line, patience=PATIENCE))
+    with SimulatedIngest(api.address, defect) as ingest:
+        wrong = told(lambda trials: probe(trials, ingest, api))
+    names = list(wrong)
+    assert any(name.startswith(first) for name in names) if first else names == [], wrong
+
+
+def test_devices_notice_when_they_are_acknowledged_too_soon(api: Api) -> None:
+    with (
+        SimulatedIngest(api.address, "acknowledges at once") as ingest,
+        Fleet(ingest.http, lambda r: api.stored.get(r.key) == r, 5, Manner(rate=50)) as fleet,
+        pytest.raises(Unmet, match="acknowledged before it was durable"),
+    ):
+        fleet.await_more(100)
+
+
+def test_devices_get_everything_through_over_lines_that_lose_split_and_merge(api: Api) -> None:
+    with (
+        SimulatedIngest(api.address) as ingest,
+        Fleet(ingest.http, lambda r: api.stored.get(r.key) == r, 10, Manner(rate=40, loss=0.1)) as fleet,
+    ):
+        fleet.await_more(500)
+        fleet.settle()
+        fleet.expect_stored(api.stored)
+        del api.stored[next(iter(api.stored))]
+        with pytest.raises(Unmet, match="missing"):
+            fleet.expect_stored(api.stored)
