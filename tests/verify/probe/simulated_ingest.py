@@ -154,8 +154,8 @@ class SimulatedIngest:
             if reading is None:
                 self._settle(session, device, epoch, sequence)
             else:
-                if self.defect == "writes values as floats":
-                    reading["value"] = value / 1000
+                if self.defect == "writes values in other units":
+                    reading["value"] = value / 1024
                 if self.defect == "acknowledges at once":
                     self._settle(session, device, epoch, sequence)
                 self._queue.append((session, device, epoch, sequence, reading))

@@ -1,4 +1,4 @@
-"""What an ingest must not do: each defect breaks one promise of the contract, and the probe names that one."""
+"""What an ingest must not do: each defect breaks one promise of the contract, and the probe names it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WIRE = {
     "acknowledges on the first connection": "wire: one that comes over two connections",
     "closes the earlier connection": "wire: a second connection",
     "mixes epochs up": "wire: devices and epochs",
-    "writes values as floats": "wire: a reading arrives",
+    "writes values in other units": "wire: a reading arrives",
 }
 FAULTS = {
     "": "",

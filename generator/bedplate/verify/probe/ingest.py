@@ -10,7 +10,7 @@ from bedplate.verify.probe.gateway import LISTENERS, configuration_path
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
 from bedplate.verify.probe.platform import Platform
 from bedplate.verify.probe.stream.api import Api
-from bedplate.verify.probe.stream.crowd import BOUND, try_deaf, try_idle, try_noise, try_stall
+from bedplate.verify.probe.stream.crowd import BOUND, try_deaf, try_idle, try_limits, try_noise, try_stall
 from bedplate.verify.probe.stream.device import Manner
 from bedplate.verify.probe.stream.ending import try_ending, try_signals
 from bedplate.verify.probe.stream.faults import try_faults
@@ -50,11 +50,7 @@ def try_ingest(trials: Trials, platform: Platform, times: Times, project: str) -
         _try_crowd(trials, platform, config, project, api)
         try_ending(trials, platform, config, project, api, times)
         try_signals(trials, platform, config, project, api)
-    with trials.part("faults: it works"), Api(platform.gateway) as api:
-        files = {config: configuration(project, [api.address], 'upstream.response = "1s"')}
-        with platform.start(files=files) as instance:
-            instance.wait_until_ready()
-            try_faults(trials, instance.http, api).close()
+    _try_faults(trials, platform, config, project)
 
 
 def _try_wire(trials: Trials, platform: Platform, config: str, project: str, api: Api) -> None:
@@ -106,6 +102,7 @@ def _try_crowd(trials: Trials, platform: Platform, config: str, project: str, ap
     ):
         instance.wait_until_ready()
         try_idle(trials, instance, api)
+        try_limits(trials, instance, api)
         try_noise(trials, instance)
         try_deaf(trials, instance)
     unlimited = configuration(project, [api.address], "limits.device_readings = 1_000_000")
@@ -115,3 +112,11 @@ def _try_crowd(trials: Trials, platform: Platform, config: str, project: str, ap
     ):
         instance.wait_until_ready()
         try_stall(trials, instance, api)
+
+
+def _try_faults(trials: Trials, platform: Platform, config: str, project: str) -> None:
+    with trials.part("faults: it works"), Api(platform.gateway) as api:
+        files = {config: configuration(project, [api.address], 'upstream.response = "1s"')}
+        with platform.start(files=files) as instance:
+            instance.wait_until_ready()
+            try_faults(trials, instance.http, api).close()

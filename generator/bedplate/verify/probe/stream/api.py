@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -44,13 +45,13 @@ _CODES: Final[Mapping[int, str]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Reading:
-    """A reading as it is written in a request: its time and value are texts."""
+    """A reading of a request. Its time is as it is written, its value in thousandths."""
 
     device: str
     epoch: int
     sequence: int
     measured_at: str
-    value: str
+    value: int
 
     @property
     def key(self) -> Key:
@@ -153,16 +154,17 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _reading(entry: Mapping[str, Any]) -> Reading:
+    if set(entry) != _MEMBERS or not _VALUE.fullmatch(entry["value"]):
+        raise ValueError("a reading that is not valid")
+    value = int(Decimal(entry["value"]) * 1000)
     reading = Reading(
-        entry["device"], int(entry["epoch"]), int(entry["sequence"]), entry["measured_at"], entry["value"]
+        entry["device"], int(entry["epoch"]), int(entry["sequence"]), entry["measured_at"], value
     )
     valid = (
-        set(entry) == _MEMBERS
-        and _DEVICE.fullmatch(reading.device)
+        _DEVICE.fullmatch(reading.device)
         and 1 <= reading.epoch <= 2**53
         and 1 <= reading.sequence < 2**32
         and _TIME.fullmatch(reading.measured_at)
-        and _VALUE.fullmatch(reading.value)
     )
     if not valid:
         raise ValueError("a reading that is not valid")

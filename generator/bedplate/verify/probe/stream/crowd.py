@@ -31,6 +31,9 @@ _MOST_KIB: Final = 12.0
 _GOOD: Final = Manner(rate=20)
 _GOOD_DEVICES: Final = 10
 _STEADY: Final = 100
+_CONNECTIONS: Final = 4
+_RATE: Final = 1_000
+"""What one device may have by default: connections, and readings a second."""
 _CLOSED_WITHIN: Final = 30.0
 _FLOODS: Final = 8
 """Connections that send as much as they can."""
@@ -51,7 +54,7 @@ def try_noise(trials: Trials, instance: Instance) -> None:
         for stream in random_streams(samples, SEED):
             with suppress(ConnectionError), socket.create_connection(instance.http, PATIENCE) as connection:
                 connection.sendall(stream)
-        with Line(instance.http, 1) as line:
+        with Line(instance.http, 0x5A) as line:
             line.hello()
         expect(instance.is_running(), f"expected it to go on, got\n{instance.last_words()}")
         panics = [line for line in instance.log() if "panic" in line.lower()]
@@ -90,6 +93,35 @@ def _is_closed(connection: socket.socket) -> bool:
     except OSError:
         return True
     return False
+
+
+def try_limits(trials: Trials, instance: Instance, api: Api) -> None:
+    """One device that takes more than its share: of connections, then of readings."""
+    with (
+        trials.check(f"hostile: of one device {_CONNECTIONS} connections are served, and one more is closed"),
+        ExitStack() as stack,
+    ):
+        lines = [stack.enter_context(Line(instance.http, 0x4C)) for _ in range(_CONNECTIONS + 1)]
+        epochs = [line.hello() for line in lines[:-1]]
+        lines[-1].send_bytes(hello(0x4C))
+        expect(lines[-1].is_ended(), "expected an end of the connection, it is served")
+        for line, epoch in zip(lines, epochs, strict=False):
+            line.read(epoch, 1)
+            line.await_ack(epoch, 1)
+    with trials.check(f"hostile: of one device {_RATE} readings a second are taken, and none is lost"):
+        begin = time.monotonic()
+        with _flooding(instance.http, 0xF100) as flood:
+            wait_until("readings", lambda: flood.sent >= 3 * _RATE, PATIENCE, POLL)
+            flood.over = True
+            wait_until("all of them", lambda: _stored(api, "0000f100") >= flood.sent, 2 * PATIENCE, POLL)
+        seconds = time.monotonic() - begin
+        rate = flood.sent / (seconds + 1)  # What a second allows may be taken at once.
+        expect(rate <= _RATE, f"expected {_RATE} a second, got {flood.sent} within {seconds:.1f} s")
+
+
+def _stored(api: Api, device: str) -> int:
+    """How many readings of devices with this beginning are stored."""
+    return sum(key[0].startswith(device) for key in tuple(api.stored))
 
 
 def try_idle(trials: Trials, instance: Instance, api: Api) -> None:
@@ -142,11 +174,9 @@ def try_stall(trials: Trials, instance: Instance, api: Api) -> None:
         with trials.check("stall: once the API answers, every reading that was sent is stored"):
             gate.set()
             wanted = sum(flood.sent for flood in floods)
-
-            def stored() -> int:
-                return sum(key[0].startswith("0000f0") for key in api.stored)
-
-            wait_until(f"{wanted} stored readings", lambda: stored() >= wanted, _CLOSED_WITHIN, 0.2)
+            wait_until(
+                f"{wanted} stored readings", lambda: _stored(api, "0000f0") >= wanted, _CLOSED_WITHIN, 0.2
+            )
             trials.figure("stall: readings", wanted, "readings")
     with trials.check("stall: it goes on afterwards"), Line(instance.http, 0x11) as line:
         epoch = line.hello()

@@ -54,14 +54,12 @@ def reading(device: int, epoch: int, sequence: int) -> Frame:
 def as_stored(frame: Frame) -> Reading:
     """What an API has to be given for a frame."""
     at = _EPOCH + datetime.timedelta(milliseconds=frame.epoch + frame["elapsed_ms"])
-    whole, thousandths = divmod(abs(frame["value"]), 1000)
-    digits = f"{whole}.{thousandths:03}".rstrip("0").rstrip(".")
     return Reading(
         f"{frame.device:08x}",
         frame.epoch,
         frame.sequence,
         f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z",
-        f"-{digits}" if frame["value"] < 0 else digits,
+        frame["value"],
     )
 
 

@@ -89,8 +89,8 @@ class Fleet:
     ) -> None:
         """Raise `Unmet` unless exactly what was sent is stored, but for what was refused."""
         sent = {key: reading for key, reading in self.seen.sent.items() if not refused(key)}
-        ours = {key[0] for key in self.seen.sent}
-        kept = {key: reading for key, reading in stored.items() if key[0] in ours}
+        boots = {key[:2] for key in self.seen.sent}
+        kept = {key: reading for key, reading in stored.items() if key[:2] in boots}
         missing, more = sent.keys() - kept.keys(), kept.keys() - sent.keys()
         expect(not missing and not more, f"missing {sorted(missing)[:3]}, too many {sorted(more)[:3]}")
         other = [(sent[key], kept[key]) for key in sent if sent[key] != kept[key]]

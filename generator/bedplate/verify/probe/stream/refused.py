@@ -93,7 +93,7 @@ def _try_alone(trials: Trials, instance: Instance, project: str, api: Api) -> No
         second.read(epoch, 1, value=2)
         second.await_ack(epoch, 1)
         key = ("00000051", epoch, 1)
-        expect_same("stored value", "0.001", api.stored[key].value)
+        expect_same("stored value", 1, api.stored[key].value)
         (letter,) = _letters(instance, project)
         expect_same("dead letter", ([key], 409), (_keys([letter]), letter["status"]))
     with (
@@ -129,6 +129,7 @@ def _try_full(trials: Trials, platform: Platform, config: str, project: str, api
         Fleet(instance.http, lambda r: api.stored.get(r.key) == r, _DEVICES, _MANNER) as good,
         Fleet(instance.http, lambda _: True, _DEVICES, _MANNER, first=_REFUSED_FROM) as bad,
     ):
+        instance.wait_until_ready()
         with trials.check("dead letters: a volume that is full is told by metric and log"):
             await_count(instance.admin, "dead_letter_full", 1, 3 * PATIENCE)
             wait_until("a line about it", lambda: _told(instance), PATIENCE, POLL)

@@ -11,7 +11,7 @@ from bedplate.verify.probe.frames import Frame
 from bedplate.verify.probe.gateway import LISTENERS
 from bedplate.verify.probe.metrics import scrape, total_ending
 from bedplate.verify.probe.talk import Talk
-from bedplate.verify.probe.trial import wait_until
+from bedplate.verify.probe.trial import Unmet, wait_until
 from bedplate.verify.probe.wire import Address
 
 PATIENCE: Final = 10.0
@@ -29,7 +29,7 @@ def configuration(project: str, endpoints: Sequence[Address], settings: str = ""
     names = [f"{host}:{port}" for host, port in endpoints]
     text = f"""dead_letter.path = "{directory_of(project)}/{DEAD_LETTERS}"
 retry.backoff = "10ms"
-retry.max_backoff = "200ms"
+retry.max_backoff = "2s"
 {settings}
 [cluster.api]
 endpoints = {names}
@@ -59,12 +59,20 @@ class Line(Talk):
     def hello(self) -> int:
         """Say hello; the epoch of the welcome."""
         self.send_bytes(hello(self.device))
-        return self.expect(frames.WELCOME).epoch
+        return self.expect(frames.WELCOME, such=lambda frame: frame.device == self.device).epoch
 
     def read(self, epoch: int, sequence: int, base: int = 1, value: int = 0, elapsed_ms: int = 0) -> None:
         """Send a reading."""
         body = {"elapsed_ms": elapsed_ms, "value": value, "base": base}
         self.send_bytes(frames.encode(Frame(frames.READING, self.device, epoch, sequence, body)))
+
+    def is_ended(self) -> bool:
+        """Whether the connection ends without another frame."""
+        try:
+            self.next()
+        except (Unmet, ConnectionError):
+            return True
+        return False
 
     def acks(self, within: float) -> list[int]:
         """The numbers of all acknowledgements that come in this time."""
