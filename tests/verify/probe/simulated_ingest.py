@@ -192,8 +192,6 @@ class SimulatedIngest:
                 for session, device, epoch, sequence, _ in batch:
                     self._settle(session, device, epoch, sequence)
                 return
-            if self.defect == "drops what is refused" and status >= 400:
-                return
             if status == 413 and len(batch) > 1 and self.defect != "does not halve":
                 self._start(self._push(batch[: len(batch) // 2]))
                 batch = batch[len(batch) // 2 :]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
-from bedplate.verify.probe.stream import wire
-from bedplate.verify.probe.stream.api import Api
+from bedplate.verify.probe.stream import faults, wire
+from bedplate.verify.probe.stream.api import Api, problem
 from bedplate.verify.probe.stream.device import Manner
 from bedplate.verify.probe.stream.faults import try_faults
 from bedplate.verify.probe.stream.fleet import Fleet
@@ -20,7 +20,8 @@ from simulated_ingest import SimulatedIngest
 
 VECTORS = Vectors.load(ROOT / "contract" / "frames.json")
 PATIENCE = 1.0
-"""Seconds until what a defect keeps back is given up."""
+LONG_PATIENCE = 5.0
+"""Seconds until what a defect keeps back is given up, for one line and for a fleet of devices."""
 WIRE = {
     "": "",
     "repeats epochs": "wire: epochs are of now and rise",
@@ -39,7 +40,6 @@ WIRE = {
 }
 FAULTS = {
     "": "",
-    "drops what is refused": "faults: an API that fails",
     "takes any answer for success": "faults: an API that fails",
     "does not wait": "faults: after a 429",
     "does not halve": "faults: batches that are too large",
@@ -60,7 +60,7 @@ def speak(trials: Trials, ingest: SimulatedIngest, api: Api) -> None:
 
 def fail(trials: Trials, ingest: SimulatedIngest, api: Api) -> None:
     with trials.part("faults: it works"):
-        try_faults(trials, ingest.http, api, PATIENCE).close()
+        try_faults(trials, ingest.http, api, LONG_PATIENCE).close()
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,7 @@ def test_a_defect_breaks_the_promise_that_it_is_about(
     first: str,
 ) -> None:
     monkeypatch.setattr(wire, "Line", partial(Line, patience=PATIENCE))
+    monkeypatch.setattr(faults, "FAULTS", {"fails": problem(500)})
     with SimulatedIngest(api.address, defect) as ingest:
         wrong = told(lambda trials: probe(trials, ingest, api))
     names = list(wrong)

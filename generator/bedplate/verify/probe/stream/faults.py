@@ -27,8 +27,6 @@ LATER: Final = 1
 _EARLY: Final = 0.05
 _AWAY: Final = 0.5
 """Seconds without an API."""
-_SMALL: Final = 3
-"""Readings of a body that is not too large."""
 _ENDLESS: Final = 4 << 20
 
 FAULTS: Final[Mapping[str, bytes]] = {
@@ -62,8 +60,11 @@ def try_faults(trials: Trials, address: Address, api: Api, patience: float = PAT
             throttle = Throttle(api)
             _outlast(fleet, api, throttle)
             expect(not throttle.early, f"expected {LATER} s between two tries, got {throttle.early[:5]}")
-        with trials.check("faults: batches that are too large are halved"):
-            _outlast(fleet, api, lambda readings: _small(api, readings))
+        with (
+            trials.check("faults: batches that are too large are halved, down to single readings"),
+            api.behaving(lambda readings: _single(api, readings)),
+        ):
+            fleet.await_more(STEADY)
         api = _restart(trials, fleet, api)
         with trials.check("faults: every reading is stored, once and as it was measured"):
             fleet.settle()
@@ -88,8 +89,8 @@ def _always(told: bytes) -> Behaviour:
     return lambda _: told
 
 
-def _small(api: Api, readings: Sequence[Reading]) -> bytes:
-    return api.store(readings) if len(readings) <= _SMALL else problem(413)
+def _single(api: Api, readings: Sequence[Reading]) -> bytes:
+    return api.store(readings) if len(readings) == 1 else problem(413)
 
 
 @contextmanager

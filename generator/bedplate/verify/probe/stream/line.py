@@ -1,0 +1,106 @@
+"""The line between an emulated node and an ingest: passes bytes on, notes frames, and connects again."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+from types import TracebackType
+from typing import Final, Self
+
+from bedplate.verify.probe import frames
+from bedplate.verify.probe.frames import NoFrame
+from bedplate.verify.probe.stream.api import Key, Reading
+from bedplate.verify.probe.stream.device import as_stored
+from bedplate.verify.probe.wire import Address
+
+_TURN: Final = 0.05
+_CHUNK: Final = 4_096
+
+
+class RelayedLine:
+    """What a node said and was told, for the time of a with block. While `far` is away, bytes are lost."""
+
+    def __init__(self, uart: Address, far: Address) -> None:
+        self.far = far
+        self.sent: dict[Key, Reading] = {}
+        """The readings of whole frames that the node has said."""
+        self.acknowledged: dict[tuple[str, int], int] = {}
+        """The highest number that it was told of, by device and epoch."""
+        self._uart = socket.create_connection(uart)
+        self._ingest: socket.socket | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+        for connection in (self._uart, self._ingest):
+            if connection is not None:
+                connection.close()
+
+    @property
+    def count(self) -> int:
+        """How many readings were acknowledged, of all epochs."""
+        return sum(self.acknowledged.values())
+
+    def _run(self) -> None:
+        said, told = bytearray(), bytearray()
+        while not self._over.is_set():
+            if self._ingest is None:
+                told.clear()
+                self._connect()
+            open_now = [connection for connection in (self._uart, self._ingest) if connection is not None]
+            readable, _, _ = select.select(open_now, (), (), _TURN)
+            for connection in readable:
+                data = _received(connection)
+                if connection is self._uart:
+                    self._note(said, data, frames.UP)
+                    self._pass_on(data)
+                elif data:
+                    self._note(told, data, frames.DOWN)
+                    self._uart.sendall(data)
+                else:
+                    self._hang_up()
+
+    def _connect(self) -> None:
+        with contextlib.suppress(OSError):
+            self._ingest = socket.create_connection(self.far, _TURN)
+
+    def _pass_on(self, data: bytes) -> None:
+        if self._ingest is not None:
+            try:
+                self._ingest.sendall(data)
+            except OSError:
+                self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._ingest is not None:
+            self._ingest.close()
+            self._ingest = None
+
+    def _note(self, received: bytearray, data: bytes, kinds: range) -> None:
+        received += data
+        for block in frames.blocks(received):
+            with contextlib.suppress(NoFrame):  # The first one after a connection may be half of one.
+                frame = frames.decode(block, kinds=kinds)
+                if frame.kind == frames.READING:
+                    stored = as_stored(frame)
+                    self.sent[stored.key] = stored
+                elif frame.kind == frames.ACK:
+                    boot = (f"{frame.device:08x}", frame.epoch)
+                    self.acknowledged[boot] = max(frame.sequence, self.acknowledged.get(boot, 0))
+
+
+def _received(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(_CHUNK)
+    except OSError:
+        return b""
