@@ -91,6 +91,10 @@ class Engine(Protocol):
         """What is done on a level, in order; a step that fails ends the level."""
         ...
 
+    def together(self, subjects: Sequence[Subject]) -> Findings:
+        """What those do with each other that passed level run, as far as they belong together."""
+        ...
+
 
 def inherited() -> dict[str, str]:
     """The environment for a program of an emitted project."""

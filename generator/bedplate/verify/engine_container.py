@@ -100,6 +100,24 @@ class Container(Engine):
                 return (self._smoke, self._integration, self._probe)
         return ()
 
+    def together(self, subjects: Sequence[Subject]) -> Findings:
+        """A node, an ingest and an API with its database, where all of these are there."""
+        from bedplate.verify import chain_probe
+
+        parts = chain_probe.Parts.of(subjects)
+        database = self._database_image(parts.api) if parts else None
+        if parts is None or database is None:
+            return Findings()
+        return chain_probe.probe(
+            self.docker.api,
+            parts,
+            run_id=self.run.id,
+            docker=self.docker.client.path,
+            build_flags=self._flags(parts.node),
+            images=(self._tag(parts.ingest), self._tag(parts.api)),
+            database=database,
+        )
+
     @contextmanager
     def serving(self, subject: Subject) -> Iterator[Instance]:
         """A service that level build has built, ready and with what it needs; gone with the context."""

@@ -71,6 +71,10 @@ class Host(Engine):
         """None for any project."""
         return ()
 
+    def together(self, subjects: Sequence[Subject]) -> Findings:
+        """Nothing: there are no images."""
+        return Findings()
+
     def steps(self, level: Level) -> Sequence[Callable[[Subject], Findings]]:
         """Verbs that need no container engine; for the others, why they are skipped."""
         match level:

@@ -65,7 +65,7 @@ def probe(
     elf = try_release(trials, tree / "dist", answers["project_name"], chip)
     image = ""
     with trials.check("boot: the project's own builder image has the board's emulator"):
-        image = _emulator_image(docker, tree, build_flags, run_id)
+        image = emulator_image(docker, tree, build_flags, run_id)
     if not (image and elf.is_file()):
         trials.skip("boot: on the emulated board", "there is no emulator or no ELF file")
         return trials.findings()
@@ -98,7 +98,7 @@ def _try_link(trials: Trials, node: Node) -> None:
         try_link(trials, node, load(template / "contract" / "frames.json"))
 
 
-def _emulator_image(docker: str, tree: Path, flags: Sequence[str], run_id: str) -> str:
+def emulator_image(docker: str, tree: Path, flags: Sequence[str], run_id: str) -> str:
     """Name the stage that has QEMU; level build has built it, so this is quick."""
     tag = f"bedplate-run-{run_id}:{tree.name}-emulator"
     command = (docker, "buildx", "build", *flags, f"--target={_STAGE}", f"--tag={tag}", "--load", ".")

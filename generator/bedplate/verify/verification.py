@@ -53,6 +53,8 @@ class Verification:
         self._snapshot: Snapshot | None = None
         self._ladder: Ladder | None = None
         self._trees = 0
+        self._ran: list[Subject] = []
+        """What passed level run in this run, and so has an image."""
 
     @classmethod
     @contextmanager
@@ -125,6 +127,7 @@ class Verification:
             self.run, self._jobs(), turns, lambda pair: self._deepen(pair[0], pair[1:], upto)
         )
         ended = {result.row.id: result for result in deepened}
+        self._ran = [subject_of(emission) for emission, _ in emitted if _ran(ended[emission.row.id])]
         return tuple(ended[emission.row.id] for emission, _ in emitted)
 
     def tree(self, root: Path, upto: Level) -> RowResult:
@@ -176,7 +179,11 @@ class Verification:
         return self._observer.so_far(upto)
 
     def across(self, rows: Iterable[Row]) -> Findings:
-        """What holds over rows together: when they cover every domain, no file of a template is unused.
+        """What holds over rows together: what they do with each other, and that no file is unused."""
+        return self.engine.together(self._ran) + self._files(rows)
+
+    def _files(self, rows: Iterable[Row]) -> Findings:
+        """When rows cover every domain, no file of a template is unused.
 
         A file is used when one of the pairwise rows emits it, whichever rows are verified.
         """
@@ -315,6 +322,14 @@ class Verification:
 
     def _source(self) -> str:
         return str(self.settings.source or checkout() or "REPO")
+
+
+def _ran(result: RowResult) -> bool:
+    """Whether this run has run it, and nothing that an earlier one proved stands for that."""
+    return any(
+        level.level is Level.RUN and level.status is Status.PASSED and level.proof is None
+        for level in result.levels
+    )
 
 
 def subject_of(emission: Emission) -> Subject:

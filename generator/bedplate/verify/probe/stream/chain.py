@@ -135,7 +135,9 @@ def _await_more(line: RelayedLine) -> None:
 
 def _judge(trials: Trials, line: RelayedLine, api: _Service, database: Database) -> None:
     rows = [row.split("|") for row in database.ask(_ROWS).splitlines()]
-    stored = {(device, int(epoch), int(number)): (at, float(value)) for device, epoch, number, at, value in rows}
+    stored = {
+        (device, int(epoch), int(number)): (at, float(value)) for device, epoch, number, at, value in rows
+    }
     with trials.check("chain: every acknowledged reading is in the table exactly once, as it was measured"):
         expect(len(rows) == len(stored), f"{len(rows)} rows, of {len(stored)} readings")
         acknowledged = [
