@@ -22,7 +22,11 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \\
 """
 
 
-@pytest.fixture(scope="module", params=["http-gateway", "tcp-proxy"])
+LATER = pytest.param("stream-ingest", marks=pytest.mark.slow)
+"""Its target takes as long to build as those of the others."""
+
+
+@pytest.fixture(scope="module", params=["http-gateway", "tcp-proxy", LATER])
 def plane(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, user_environment: dict[str, str]
 ) -> Cli:

@@ -36,6 +36,10 @@ BUDGETS = [
     ("http-gateway", "drain failures", 0, "requests"),
     ("tcp-proxy", "image size", 30, "MB"),
     ("tcp-proxy", "drain failures", 0, "connections"),
+    ("stream-ingest", "image size", 30, "MB"),
+    ("stream-ingest", "drain failures", 0, "readings"),
+    ("stream-ingest", "memory of an idle connection", 12, "KiB"),
+    ("stream-ingest", "memory while the API stands still", 64, "MiB"),
     ("sensor-node", "flash", 3584, "B"),
 ]
 
@@ -85,6 +89,7 @@ DOMAINS = [
     "metrics-exporter",
     "http-gateway",
     "tcp-proxy",
+    "stream-ingest",
     "sensor-node",
 ]
 

@@ -20,14 +20,17 @@ from simulated_ingest import SimulatedIngest
 
 VECTORS = Vectors.load(ROOT / "contract" / "frames.json")
 PATIENCE = 1.0
-LONG_PATIENCE = 5.0
+LONG_PATIENCE = 3.0
 """Seconds until what a defect keeps back is given up, for one line and for a fleet of devices."""
-WIRE = {
+WELCOMES = {"": "", "repeats epochs": "wire: epochs are of now and rise"}
+BLOCKS = {
     "": "",
-    "repeats epochs": "wire: epochs are of now and rise",
     "counts no bad frames": f"wire: each of {len(VECTORS.malformed)} malformed blocks",
     "takes any check": f"wire: each of {len(VECTORS.malformed)} malformed blocks",
     "counts empty blocks": "wire: 10000 bytes without a delimiter",
+}
+ACKS = {
+    "": "",
     "acknowledges at once": "wire: one that is under way",
     "acknowledges over gaps": "wire: nothing is acknowledged before a gap",
     "ignores base": "wire: base says where to start",
@@ -52,9 +55,15 @@ def api() -> Iterator[Api]:
         yield api
 
 
-def speak(trials: Trials, ingest: SimulatedIngest, api: Api) -> None:
+def greet(trials: Trials, ingest: SimulatedIngest, api: Api) -> None:
     try_welcomes(trials, ingest.http)
+
+
+def decode(trials: Trials, ingest: SimulatedIngest, api: Api) -> None:
     try_vectors(trials, ingest.http, ingest.admin, VECTORS)
+
+
+def acknowledge(trials: Trials, ingest: SimulatedIngest, api: Api) -> None:
     try_acks(trials, ingest.http, api)
 
 
@@ -63,9 +72,12 @@ def fail(trials: Trials, ingest: SimulatedIngest, api: Api) -> None:
         try_faults(trials, ingest.http, api, LONG_PATIENCE).close()
 
 
+TABLES = ((greet, WELCOMES), (decode, BLOCKS), (acknowledge, ACKS), (fail, FAULTS))
+
+
 @pytest.mark.parametrize(
     ("probe", "defect", "first"),
-    [(probe, *entry) for probe, table in ((speak, WIRE), (fail, FAULTS)) for entry in table.items()],
+    [(probe, *entry) for probe, table in TABLES for entry in table.items()],
 )
 def test_a_defect_breaks_the_promise_that_it_is_about(
     api: Api,
@@ -75,6 +87,7 @@ def test_a_defect_breaks_the_promise_that_it_is_about(
     first: str,
 ) -> None:
     monkeypatch.setattr(wire, "Line", partial(Line, patience=PATIENCE))
+    monkeypatch.setattr(wire, "QUIET", 0.1)
     monkeypatch.setattr(faults, "FAULTS", {"fails": problem(500)})
     with SimulatedIngest(api.address, defect) as ingest:
         wrong = told(lambda trials: probe(trials, ingest, api))

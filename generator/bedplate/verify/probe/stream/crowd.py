@@ -166,8 +166,8 @@ def try_stall(trials: Trials, instance: Instance, api: Api) -> None:
                 _CLOSED_WITHIN,
                 POLL,
             )
-            trials.figure("stall: memory", round(instance.memory() / 2**20, 1), "MiB", BOUND)
-            trials.figure("stall: readings queued", counted(instance.admin, "readings_queued"), "readings")
+            trials.figure("memory while the API stands still", round(instance.memory() / 2**20, 1), "MiB", BOUND)
+            trials.figure("readings queued while the API stands still", counted(instance.admin, "readings_queued"), "readings")
             expect(instance.is_running(), f"expected it to go on, got\n{instance.last_words()}")
         for flood in floods:
             flood.over = True
@@ -177,7 +177,7 @@ def try_stall(trials: Trials, instance: Instance, api: Api) -> None:
             wait_until(
                 f"{wanted} stored readings", lambda: _stored(api, "0000f0") >= wanted, _CLOSED_WITHIN, 0.2
             )
-            trials.figure("stall: readings", wanted, "readings")
+            trials.figure("readings sent while the API stands still", wanted, "readings")
     with trials.check("stall: it goes on afterwards"), Line(instance.http, 0x11) as line:
         epoch = line.hello()
         line.read(epoch, 1)

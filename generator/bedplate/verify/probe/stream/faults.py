@@ -69,7 +69,7 @@ def try_faults(trials: Trials, address: Address, api: Api, patience: float = PAT
         with trials.check("faults: every reading is stored, once and as it was measured"):
             fleet.settle()
             fleet.expect_stored(api.stored)
-        trials.figure("faults: readings", len(fleet.seen.sent), "readings")
+        trials.figure("readings through faults of the API", len(fleet.seen.sent), "readings")
         with trials.check("faults: every request was as the contract has it"):
             wrong = [*api.malformed, *api.wrong]
             expect(not wrong, f"expected nothing wrong, got {wrong[:3]}")
