@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final, cast
 
 import docker
 from docker.models.containers import Container
 
+from bedplate.verify.probe.archive import packed
 from bedplate.verify.probe.trial import Unmet
 from bedplate.verify.probe.wire import Address
 
@@ -98,19 +97,10 @@ class Emulator:
             network_mode="bridge" if ports else "none",
         )
         try:
-            container.put_archive("/", _archive(_ELF.lstrip("/"), self.elf.read_bytes()))
+            container.put_archive(str(PurePosixPath(_ELF).parent), packed(_ELF, self.elf.read_bytes(), 0o444))
             yield container
         finally:
             container.remove(force=True, v=True)
-
-
-def _archive(path: str, content: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        entry = tarfile.TarInfo(path)
-        entry.size, entry.mode = len(content), 0o444
-        archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def _published(ports: dict[str, Any], port: int) -> Address:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import io
 import socket
-import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.models.volumes import Volume
 
+from bedplate.verify.probe.archive import packed, unpacked
 from bedplate.verify.probe.trial import Unmet
 from bedplate.verify.probe.wire import Address, Caller, Headers
 
@@ -82,13 +81,11 @@ class Instance:
             parts, _ = self.container.get_archive(path)
         except NotFound as error:
             raise Unmet(f"expected {path} in the container, it is not there") from error
-        with tarfile.open(fileobj=io.BytesIO(b"".join(parts))) as archive:
-            found = archive.extractfile(archive.getmembers()[0])
-            return found.read() if found else b""
+        return unpacked(parts)
 
     def write(self, path: str, content: bytes) -> None:
         """Replace a file that it was started with."""
-        self.container.put_archive(str(PurePosixPath(path).parent), _archive(path, content))
+        self.container.put_archive(str(PurePosixPath(path).parent), packed(path, content))
 
     def signal(self, name: str) -> None:
         """Send a signal to the process."""
@@ -195,7 +192,7 @@ class Platform:
         )
         try:
             for path, content in (files or {}).items():
-                container.put_archive(str(PurePosixPath(path).parent), _archive(path, content))
+                container.put_archive(str(PurePosixPath(path).parent), packed(path, content))
             container.start()
             now = time.time()
             container.reload()
@@ -319,13 +316,3 @@ def _timestamp(text: str) -> float:
     whole, _, fraction = text.rstrip("Z").partition(".")
     seconds = datetime.datetime.fromisoformat(whole).replace(tzinfo=datetime.UTC).timestamp()
     return seconds + float(f"0.{fraction or 0}")
-
-
-def _archive(path: str, content: bytes) -> bytes:
-    """A tar file with one file in it, readable by everyone."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        entry = tarfile.TarInfo(PurePosixPath(path).name)
-        entry.size, entry.mode = len(content), 0o644
-        archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()

@@ -166,8 +166,14 @@ def try_stall(trials: Trials, instance: Instance, api: Api) -> None:
                 _CLOSED_WITHIN,
                 POLL,
             )
-            trials.figure("memory while the API stands still", round(instance.memory() / 2**20, 1), "MiB", BOUND)
-            trials.figure("readings queued while the API stands still", counted(instance.admin, "readings_queued"), "readings")
+            trials.figure(
+                "memory while the API stands still", round(instance.memory() / 2**20, 1), "MiB", BOUND
+            )
+            trials.figure(
+                "readings queued while the API stands still",
+                counted(instance.admin, "readings_queued"),
+                "readings",
+            )
             expect(instance.is_running(), f"expected it to go on, got\n{instance.last_words()}")
         for flood in floods:
             flood.over = True
