@@ -10,7 +10,15 @@ from bedplate.verify.probe.gateway import LISTENERS, configuration_path
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
 from bedplate.verify.probe.platform import Platform
 from bedplate.verify.probe.stream.api import Api
-from bedplate.verify.probe.stream.crowd import BOUND, try_deaf, try_idle, try_limits, try_noise, try_stall
+from bedplate.verify.probe.stream.crowd import (
+    BOUND,
+    try_deaf,
+    try_hellos,
+    try_idle,
+    try_limits,
+    try_noise,
+    try_stall,
+)
 from bedplate.verify.probe.stream.device import Manner
 from bedplate.verify.probe.stream.ending import try_ending, try_signals
 from bedplate.verify.probe.stream.faults import try_faults
@@ -103,6 +111,7 @@ def _try_crowd(trials: Trials, platform: Platform, config: str, project: str, ap
         instance.wait_until_ready()
         try_idle(trials, instance, api)
         try_limits(trials, instance, api)
+        try_hellos(trials, instance)
         try_noise(trials, instance)
         try_deaf(trials, instance)
     unlimited = configuration(project, [api.address], "limits.device_readings = 1_000_000")

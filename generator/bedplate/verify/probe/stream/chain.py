@@ -15,7 +15,7 @@ from bedplate.verify.probe.database import Database
 from bedplate.verify.probe.emulator import Emulator
 from bedplate.verify.probe.gateway import configuration_path
 from bedplate.verify.probe.platform import Instance, Platform, Ports, readiness
-from bedplate.verify.probe.stream.line import RelayedLine
+from bedplate.verify.probe.stream.relayed import RelayedLine
 from bedplate.verify.probe.stream.serving import POLL, configuration
 from bedplate.verify.probe.trial import Trials, expect, expect_same, wait_until
 from bedplate.verify.probe.wire import Address, request

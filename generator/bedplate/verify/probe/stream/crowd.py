@@ -43,6 +43,9 @@ _STALL: Final = 3.0
 """Seconds in which a connection takes nothing, when it is not read."""
 _PIECE: Final = 1_000
 """Readings of a flood that are sent at once."""
+_FLOOD_SECONDS: Final = 3.0
+_AHEAD: Final = 2_000
+"""Milliseconds, of which a second is what may be said at once."""
 _HELLOS: Final = 4_096
 
 
@@ -117,6 +120,22 @@ def try_limits(trials: Trials, instance: Instance, api: Api) -> None:
         seconds = time.monotonic() - begin
         rate = flood.sent / (seconds + 1)  # What a second allows may be taken at once.
         expect(rate <= _RATE, f"expected {_RATE} a second, got {flood.sent} within {seconds:.1f} s")
+
+
+def try_hellos(trials: Trials, instance: Instance) -> None:
+    """One that says hello as often as it can, and is welcomed each time."""
+    with trials.check("hostile: a flood of hellos does not move epochs away from the clock"):
+        with socket.create_connection(instance.http, PATIENCE) as flood:
+            flood.settimeout(POLL)
+            over = time.monotonic() + _FLOOD_SECONDS
+            while time.monotonic() < over:
+                with suppress(TimeoutError):
+                    flood.send(hello(0xF10D) * _PIECE)
+                with suppress(TimeoutError):
+                    flood.recv(1 << 20)
+        with Line(instance.http, 3) as line:
+            ahead = line.hello() - time.time_ns() // 1_000_000
+        expect(abs(ahead) < _AHEAD, f"expected an epoch of now, it is {ahead} ms ahead")
 
 
 def _stored(api: Api, device: str) -> int:
