@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bedplate.errors import BadInput
 from bedplate.render import checkout
 from bedplate.verify import bases
 from bedplate.verify.bases import Base
+from bedplate.verify.build_log import from_cache, ran, skipped
 from bedplate.verify.dockerfile import named_images
 from bedplate.verify.engine import Engine, Name, Subject, log_of, stepped
 from bedplate.verify.findings import Check, Figure, Findings, Status
@@ -185,7 +184,7 @@ class Container(Engine):
         command = partial(self._verb, subject, "integration")
         check = self._executed(subject, "make integration", "integration", command, _SMOKE_WITHIN)
         log = log_of(self.run, subject, check.name)
-        if check.status is Status.PASSED and (left := _skipped(log)):
+        if check.status is Status.PASSED and (left := skipped(log)):
             check = replace(check, status=Status.FAILED, detail=f"these left themselves out: {left}")
         return Findings((check,))
 
@@ -286,35 +285,3 @@ def _broker(subject: Subject) -> str | None:
     if subject.answers.get("broker", "memory") == "memory":
         return None
     return str(subject.answers["versions"]["images"][subject.answers["broker"]])
-
-
-def _skipped(log: Path) -> list[str]:
-    """Tests of Go that say in a log that they were skipped."""
-    return re.findall(r"^ *--- SKIP: (\S+)", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
-
-
-def ran(log: Path, stage: str) -> bool:
-    """Whether the verb that a stage is named after is one of its steps."""
-    return any(re.search(rf"\bmake {re.escape(stage)}\b", command) for _, command in _steps(log, stage))
-
-
-def from_cache(log: Path, stage: str) -> bool:
-    """Whether a build took the last command of a stage from its cache."""
-    steps = _steps(log, stage)
-    if not steps:
-        return False
-    text = log.read_text(encoding="utf-8", errors="replace")
-    return bool(re.search(rf"^#{steps[-1][0]} CACHED$", text, re.MULTILINE))
-
-
-def _steps(log: Path, stage: str) -> list[tuple[str, str]]:
-    """Number and command of each RUN of a stage, by BuildKit's plain progress.
-
-    A step is named as `#7 [check 2/3] RUN make check`, then followed by `#7 CACHED` or its output.
-    """
-    text = log.read_text(encoding="utf-8", errors="replace")
-    named = rf"^#(\d+) \[(?:\S+ )?{re.escape(stage)}(?: +(\d+)/\d+)?\] RUN (.*)$"
-    steps = {
-        (int(place or 0), step, command) for step, place, command in re.findall(named, text, re.MULTILINE)
-    }
-    return [(step, command) for _, step, command in sorted(steps)]

@@ -27,7 +27,7 @@ class Node(Talk):
     def __init__(
         self, address: Address, device: int, patience: float = PATIENCE, *, haste: float = 1.0
     ) -> None:
-        link, early = _connected(address)
+        link, early = connected(address)
         super().__init__(link, frames.UP, patience, "the emulator", early)
         self.device = device
         self.haste = haste
@@ -67,8 +67,8 @@ def _begins(hello: Frame) -> bool:
     return hello["uptime_ms"] < HELLO_EVERY_MS
 
 
-def _connected(address: Address) -> tuple[socket.socket, bytes]:
-    """Connect, and see that somebody is there: what publishes a port accepts before the emulator does."""
+def connected(address: Address) -> tuple[socket.socket, bytes]:
+    """Connect to a UART, and what came first: what publishes a port accepts before the emulator does."""
     deadline = time.monotonic() + _CONNECT_WITHIN
     while time.monotonic() < deadline:
         with contextlib.suppress(ConnectionError, TimeoutError):

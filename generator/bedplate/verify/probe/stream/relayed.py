@@ -11,6 +11,7 @@ from typing import Final, Self
 
 from bedplate.verify.probe import frames
 from bedplate.verify.probe.frames import NoFrame
+from bedplate.verify.probe.node import connected
 from bedplate.verify.probe.stream.api import Key, Reading
 from bedplate.verify.probe.stream.device import as_stored
 from bedplate.verify.probe.wire import Address
@@ -28,7 +29,7 @@ class RelayedLine:
         """The readings of whole frames that the node has said."""
         self.acknowledged: dict[tuple[str, int], int] = {}
         """The highest number that it was told of, by device and epoch."""
-        self._uart = socket.create_connection(uart)
+        self._uart, self._early = connected(uart)
         self._ingest: socket.socket | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -53,6 +54,7 @@ class RelayedLine:
 
     def _run(self) -> None:
         said, told = bytearray(), bytearray()
+        self._note(said, self._early, frames.UP)  # The ingest is not told, and a node says it again.
         while not self._over.is_set():
             if self._ingest is None:
                 told.clear()
@@ -62,6 +64,8 @@ class RelayedLine:
             for connection in readable:
                 data = _received(connection)
                 if connection is self._uart:
+                    if not data:
+                        return  # Whoever waits for more of the node sees that none comes.
                     self._note(said, data, frames.UP)
                     self._pass_on(data)
                 elif data:
