@@ -6,6 +6,7 @@ import signal
 import time
 from typing import Final
 
+from bedplate.verify.probe import frames
 from bedplate.verify.probe.drain import AT_ONCE, Times
 from bedplate.verify.probe.platform import Instance, Platform, readiness
 from bedplate.verify.probe.stream.api import Api
@@ -80,16 +81,7 @@ def try_signals(trials: Trials, platform: Platform, config: str, project: str, a
             api.behaving(lambda _: b""),
             platform.start(files=files) as instance,
         ):
-            instance.wait_until_ready()
-            with Line(instance.http, 0x71) as line:
-                _hold(line)
-                instance.signal(name)
-                wait_until("no 200 of /readyz", lambda: readiness(instance.admin) != 200, AT_ONCE, _POLL)  # noqa: PLR2004
-                begin = time.monotonic()
-                instance.signal(name)
-                expect_same("exit code", code, instance.exit_code(PATIENCE))
-                took = time.monotonic() - begin
-                expect(took < AT_ONCE, f"expected the end within {AT_ONCE:g} s, it took {took:.1f} s")
+            _end_twice(instance, name, code)
     with (
         trials.check("stop: SIGINT from a terminal drains without delay, exit code 0"),
         platform.start(files=files, terminal=True) as instance,
@@ -97,25 +89,37 @@ def try_signals(trials: Trials, platform: Platform, config: str, project: str, a
         instance.wait_until_ready()
         with Line(instance.http, 0x72) as line:
             line.hello()
-            begin = time.monotonic()
-            instance.signal("SIGINT")
-            expect_same("exit code", 0, instance.exit_code(PATIENCE))
-            took = time.monotonic() - begin
-            expect(took < _TERMINAL, f"expected the end within {_TERMINAL:g} s, it took {took:.1f} s")
+            _expect_end(instance, "SIGINT", 0, _TERMINAL)
     hurried = configuration(project, [api.address], 'drain = { delay = "0s", timeout = "1s" }')
     with (
-        trials.check(
-            "stop: readings that can't be stored in time make the exit code 1, and are not acknowledged"
-        ),
+        trials.check("stop: readings that can't be stored in time are not acknowledged, exit code 1"),
         api.behaving(lambda _: b""),
         platform.start(files={config: hurried}) as instance,
     ):
         instance.wait_until_ready()
         with Line(instance.http, 0x73) as line:
             _hold(line)
-            instance.signal("SIGTERM")
-            expect_same("exit code", 1, instance.exit_code(PATIENCE))
+            _expect_end(instance, "SIGTERM", 1, PATIENCE)
             expect_same("acknowledgements", [], _until_end(line))
+
+
+def _end_twice(instance: Instance, name: str, code: int) -> None:
+    instance.wait_until_ready()
+    with Line(instance.http, 0x71) as line:
+        _hold(line)
+        instance.signal(name)
+        wait_until("503 of /readyz", lambda: readiness(instance.admin) == _UNREADY, AT_ONCE, _POLL)
+        _expect_end(instance, name, code, AT_ONCE)
+
+
+def _expect_end(instance: Instance, name: str, code: int, within: float) -> None:
+    """Send a signal, which has to end the process with that code within so many seconds."""
+    begin = time.monotonic()
+    instance.signal(name)
+    seen = instance.exit_code(PATIENCE)
+    took = time.monotonic() - begin
+    expect(seen == code, f"expected exit code {code}, got {seen}; log:\n{instance.last_words()}")
+    expect(took < within, f"expected the end within {within:g} s, it took {took:.1f} s")
 
 
 def _hold(line: Line) -> None:
@@ -131,7 +135,7 @@ def _until_end(line: Line) -> list[int]:
     acks: list[int] = []
     try:
         while (frame := line.next(PATIENCE)) is not None:
-            acks.append(frame.sequence)
+            acks += [frame.sequence] if frame.kind == frames.ACK else []
     except (Unmet, ConnectionError):
         pass
     return acks
