@@ -1,6 +1,6 @@
 # Reads samples, a line each: quantity, proxy, value. A round begins and ends with a sample of the reference, and is void
-# when the two are more than a tenth apart; what is measured of one proxy only is alone. Rows come from limits.awk, which
-# is read before. Prints medians; exit code 1 when one is over its limit.
+# when the two are more than a tenth apart, or as far as `tolerance` says of a quantity; what is measured of one proxy only
+# is alone. Rows come from limits.awk, which is read before. Prints medians; exit code 1 when one is over its limit.
 
 function median(values, count,   i, j, value) {
   for (i = 2; i <= count; i++) {
@@ -20,7 +20,7 @@ $2 == "alone" { kept[$1, $2, ++number[$1, $2]] = $3; next }
 $2 == reference && ($1 in first) {
   apart = $3 > first[$1] ? $3 / first[$1] : first[$1] / $3
   rounds[$1]++
-  if (apart <= 1.1) {
+  if (apart <= ($1 in tolerance ? tolerance[$1] : 1.1)) {
     for (proxy in round) if (split(proxy, part, SUBSEP) && part[1] == $1) {
       kept[proxy, ++number[proxy]] = round[proxy]
     }
