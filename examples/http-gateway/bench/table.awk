@@ -1,6 +1,6 @@
-# Reads samples, a line each: quantity, proxy, value. A round begins and ends with a sample of nginx, and is void when
-# the two are more than a tenth apart; what is measured of one proxy only is alone. Rows come from limits.awk, which is
-# read before. Prints medians; exit code 1 when one is over its limit.
+# Reads samples, a line each: quantity, proxy, value. A round begins and ends with a sample of the reference, and is void
+# when the two are more than a tenth apart, or as far as `tolerance` says of a quantity; what is measured of one proxy only
+# is alone. Rows come from limits.awk, which is read before. Prints medians; exit code 1 when one is over its limit.
 
 function median(values, count,   i, j, value) {
   for (i = 2; i <= count; i++) {
@@ -17,19 +17,19 @@ BEGIN {
 
 $2 == "alone" { kept[$1, $2, ++number[$1, $2]] = $3; next }
 
-$2 == "nginx" && ($1 in first) {
+$2 == reference && ($1 in first) {
   apart = $3 > first[$1] ? $3 / first[$1] : first[$1] / $3
   rounds[$1]++
-  if (apart <= 1.1) {
+  if (apart <= ($1 in tolerance ? tolerance[$1] : 1.1)) {
     for (proxy in round) if (split(proxy, part, SUBSEP) && part[1] == $1) {
       kept[proxy, ++number[proxy]] = round[proxy]
     }
-    kept[$1, "nginx", ++number[$1, "nginx"]] = ($3 + first[$1]) / 2
+    kept[$1, reference, ++number[$1, reference]] = ($3 + first[$1]) / 2
   }
   delete first[$1]
   next
 }
-$2 == "nginx" { first[$1] = $3; next }
+$2 == reference { first[$1] = $3; next }
 { round[$1, $2] = $3 }
 
 function absent(what, peer, reason) {

@@ -2,10 +2,11 @@
 # The programs that compare.sh compares: how they are started, what the kernel accounts to them, and rounds. It defines
 # `asks PORT`, which says whether something answers there, and `measure QUANTITY PROXY CORES`, which takes samples.
 rounds=${ROUNDS:-5}
+# What the others are compared with.
+reference=ordinary
 own=../target/release/stream-ingest
 ordinary=../target/bench/release/side_by_side
 cores=$(nproc)
-here=$PWD
 
 fail() {
   echo "compare: $*" >&2
@@ -68,13 +69,13 @@ busy() { for one in $(family "$1"); do cat "/proc/$one"/task/*/schedstat; done |
 
 switches() { for one in $(family "$1"); do cat "/proc/$one"/task/*/status; done | awk '/ctxt_switches/ { sum += $2 } END { print sum }'; }
 
-# Bytes that are its own, with its share of what is shared.
-memory() { for one in $(family "$1"); do cat "/proc/$one/smaps_rollup"; done | awk '/^Pss:/ { sum += $2 } END { printf "%.0f\n", 1024 * sum }'; }
+# The most bytes that it has had.
+peak() { awk '/^VmHWM:/ { printf "%.0f\n", 1024 * $2 }' "/proc/$1/status"; }
 
 quotient() { awk "BEGIN { print $1 / $2 }"; }
 
 address_of() {
-  case $1 in nginx) port=18081 ;; haproxy) port=18082 ;; own) port=18083 ;; ordinary) port=18084 ;; esac
+  case $1 in own) port=18083 ;; ordinary) port=18084 ;; esac
   echo "127.0.0.1:$port"
 }
 
@@ -84,8 +85,6 @@ proxy() {
   export WORKERS="$2"
   shift 3
   case $one in
-    nginx) start "$on" "$@" nginx -p "$work" -c "$here/nginx.conf" -g "worker_processes $WORKERS; master_process $([ $# = 0 ] && echo on || echo off);" ;;
-    haproxy) start "$on" "$@" haproxy -db -f haproxy.cfg ;;
     own)
       { echo "workers = $WORKERS" && cat own.toml; } >"$work/own.toml"
       start "$on" "$@" "$own" --config "$work/own.toml"
@@ -101,10 +100,10 @@ pid_of() { eval "echo \$pid_$1"; }
 # Adds to $work/samples: quantity, proxy, value. What is measured of one proxy only is `alone`.
 sample() { echo "$1 $2 $3" >>"$work/samples"; }
 
-# Rounds of a quantity, of these proxies, with the load on these cores. Each ends with nginx, as it began.
+# Rounds of a quantity, of these proxies, with the load on these cores. Each ends with the reference, as it began.
 compare() {
   for _ in $(seq "$rounds"); do
-    for one in $2 nginx; do measure "$1" "$one" "$3"; done
+    for one in $2 $reference; do measure "$1" "$one" "$3"; done
     printf . >&2
   done
 }
@@ -112,5 +111,5 @@ compare() {
 # The table of all samples; what it ends with is the exit code.
 tell() {
   echo >&2
-  awk -f limits.awk -f table.awk "$work/samples"
+  awk -v reference=$reference -f limits.awk -f table.awk "$work/samples"
 }

@@ -10,6 +10,7 @@ use crate::listener;
 use crate::shutdown::Phases;
 
 pub use crate::ingest::demo::{DEVICES, devices, what_to_try};
+
 const UPSTREAMS: usize = 1;
 
 /// Starts the upstreams and has everything sent to them.

@@ -11,7 +11,8 @@
 use serde_json::Value;
 
 use stream_ingest::ingest::decoder::Decoder;
-use stream_ingest::ingest::frame::{Body, Damage, Frame, Order, check_of};
+use stream_ingest::ingest::frame::{Body, Damage, Frame, Order};
+use stream_ingest::ingest::stuffing::check_of;
 
 fn vectors(list: &str) -> Vec<Value> {
     let text = include_str!("../testdata/contract/frames.json");

@@ -13,7 +13,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use socket2::SockRef;
 
 use support::device::{Device, Sent, frame, hello, reading};
-use support::{Upstream, answered, closed_port, forwarding, metric, start, start_before, until};
+use support::{
+    STUCK, Upstream, answered, closed_port, forwarding, metric, start, start_before, until,
+};
 
 /// Long enough for what should not come.
 const QUIET: Duration = Duration::from_millis(200);
@@ -174,6 +176,82 @@ fn several_devices_and_epochs_may_share_a_line() {
         let ack = Sent { kind: 0x82, device, epoch, sequence: 1, body: Vec::new() };
         assert_eq!(line.next().unwrap(), ack);
     }
+}
+
+#[test]
+fn as_many_devices_as_may_share_a_line_are_all_acknowledged_and_one_more_ends_it() {
+    let (upstream, well) = held_up();
+    let service = start_before(&[&upstream], SOON);
+    let mut line = Device::connect(service.address, 0);
+    for device in 1..=64 {
+        line.send(&reading(device, 1_795_000_000_000, 1, 1));
+    }
+    until(|| metric(&service, "readings_total") == 64);
+    well.store(true, Ordering::SeqCst);
+    let mut acknowledged: Vec<_> = (0..64).map(|_| line.next().unwrap().device).collect();
+    acknowledged.sort_unstable();
+    assert_eq!(acknowledged, (1..=64).collect::<Vec<_>>());
+    line.send(&reading(65, 1_795_000_000_000, 1, 1));
+    assert!(line.next().is_err());
+    until(|| metric(&service, "connections_ended_total{cause=\"too_many_devices\"}") == 1);
+}
+
+#[test]
+fn a_flood_of_hellos_does_not_move_epochs_away_from_the_clock() {
+    let upstream = Upstream::well();
+    let service = start_before(&[&upstream], "workers = 2");
+    let mut flood = Device::connect(service.address, 1);
+    let mut writer = flood.client.stream.try_clone().unwrap();
+    let flooding =
+        std::thread::spawn(move || while writer.write_all(&hello(1).repeat(50)).is_ok() {});
+    // A second's share at once, and more.
+    (0..2_500).for_each(|_| _ = flood.next().unwrap());
+    let mut other = Device::connect(service.address, 2);
+    let (epoch, now) = (other.hello(), now());
+    assert!(epoch < now + 1_100, "{} ms ahead", epoch - now);
+    flood.client.stream.shutdown(Shutdown::Both).unwrap();
+    flooding.join().unwrap();
+}
+
+#[test]
+fn a_device_that_closed_its_connections_may_come_again_though_its_readings_wait() {
+    let (upstream, _) = held_up();
+    let settings = format!("{SOON}\nlimits.device_connections = 1\ntimeouts.write = \"100ms\"");
+    let service = start_before(&[&upstream], &settings);
+    for number in 1..=3 {
+        let mut device = Device::connect(service.address, 42);
+        let epoch = device.hello();
+        device.reading(epoch, 1, 1);
+        device.hello();
+        drop(device);
+        until(|| metric(&service, "connections_ended_total{cause=\"device_closed\"}") == number);
+    }
+}
+
+#[test]
+fn a_device_whose_connections_were_reset_may_come_again_though_its_readings_wait() {
+    let service = start(&format!("{STUCK}limits.device_connections = 1\n"));
+    for number in 1..=3 {
+        let device = support::hold(service.address);
+        SockRef::from(&device.client.stream).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(device);
+        until(|| metric(&service, "connections_ended_total{cause=\"device_reset\"}") == number);
+    }
+}
+
+#[test]
+fn settings_that_are_reloaded_are_for_connections_that_are_there_as_well() {
+    let upstream = Upstream::well();
+    let service = start_before(&[&upstream], "");
+    let mut device = Device::connect(service.address, 42);
+    device.hello();
+    let other =
+        forwarding(&[upstream.address], "device.period = \"10ms\"\ntimeouts.idle = \"300ms\"");
+    service.reload(support::config(&other));
+    device.hello();
+    assert_eq!(device.next().unwrap().kind, 0x83);
+    assert!(device.next().is_err());
+    until(|| metric(&service, "connections_ended_total{cause=\"idle\"}") == 1);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use rustix::termios::{LocalModes, tcgetattr};
 
 use support::device::{Sent, hello, reading, sent};
 use support::process::file;
-use support::{Upstream, metric, serves, start_before, until};
+use support::{STUCK, Upstream, metric, serves, start, start_before, until};
 
 /// The next frame that is written to a line.
 fn next(line: &mut impl Read) -> Sent {
@@ -24,6 +24,14 @@ fn next(line: &mut impl Read) -> Sent {
         bytes.extend(byte);
     }
     sent(&bytes).remove(0)
+}
+
+/// A path at which nothing is.
+fn socket(name: &str) -> String {
+    let path = format!("{}/{name}", env!("CARGO_TARGET_TMPDIR"));
+    // Of a test before this one.
+    let _ = std::fs::remove_file(&path);
+    path
 }
 
 /// Says hello and sends a reading.
@@ -57,8 +65,7 @@ fn a_serial_device_is_served_and_none_of_its_bytes_is_changed() {
 
 #[test]
 fn a_socket_is_served_and_connected_to_again_when_it_has_ended() {
-    let path = file("uart.sock", "");
-    std::fs::remove_file(&path).unwrap();
+    let path = socket("uart.sock");
     let upstream = Upstream::well();
     // It is not there yet.
     let service = start_before(&[&upstream], &format!("source = {path:?}\nworkers = 2"));
@@ -68,6 +75,19 @@ fn a_socket_is_served_and_connected_to_again_when_it_has_ended() {
         talk(&mut line);
         drop(line);
         until(|| metric(&service, "connections_ended_total{cause=\"device_closed\"}") == number);
+    }
+}
+
+#[test]
+fn a_socket_is_connected_to_again_though_a_reading_of_it_waits() {
+    let path = socket("waiting.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let _service = start(&format!("source = {path:?}\n{STUCK}"));
+    for _ in 0..2 {
+        let (mut line, _) = listener.accept().unwrap();
+        line.write_all(&reading(42, 1_795_000_000_000, 1, 1)).unwrap();
+        line.write_all(&hello(42)).unwrap();
+        assert_eq!(next(&mut line).kind, 0x81);
     }
 }
 

@@ -2,6 +2,8 @@
 # The programs that compare.sh compares: how they are started, what the kernel accounts to them, and rounds. It defines
 # `asks PORT`, which says whether something answers there, and `measure QUANTITY PROXY CORES`, which takes samples.
 rounds=${ROUNDS:-5}
+# What the others are compared with.
+reference=nginx
 own=../target/release/tcp-proxy
 ordinary=../target/bench/release/side_by_side
 cores=$(nproc)
@@ -101,10 +103,10 @@ pid_of() { eval "echo \$pid_$1"; }
 # Adds to $work/samples: quantity, proxy, value. What is measured of one proxy only is `alone`.
 sample() { echo "$1 $2 $3" >>"$work/samples"; }
 
-# Rounds of a quantity, of these proxies, with the load on these cores. Each ends with nginx, as it began.
+# Rounds of a quantity, of these proxies, with the load on these cores. Each ends with the reference, as it began.
 compare() {
   for _ in $(seq "$rounds"); do
-    for one in $2 nginx; do measure "$1" "$one" "$3"; done
+    for one in $2 $reference; do measure "$1" "$one" "$3"; done
     printf . >&2
   done
 }
@@ -112,5 +114,5 @@ compare() {
 # The table of all samples; what it ends with is the exit code.
 tell() {
   echo >&2
-  awk -f limits.awk -f table.awk "$work/samples"
+  awk -v reference=$reference -f limits.awk -f table.awk "$work/samples"
 }

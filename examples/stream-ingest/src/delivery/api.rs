@@ -61,13 +61,18 @@ impl Route {
         stats: &Stats,
     ) -> Result<Verdict, Miss> {
         self.budget.deposit();
-        let outcome = self.attempt(body.clone(), tried).await;
+        let first = self.pick(tried.as_ref())?;
+        let outcome = self.attempt(&first, body.clone()).await;
         let may_help = matches!(&outcome, Err(miss) if miss.failure.row().elsewhere);
-        if !may_help || !self.budget.withdraw() {
+        let second = may_help.then(|| self.pick(Some(&first))).and_then(Result::ok);
+        *tried = Some(first);
+        let Some(second) = second.filter(|_| self.budget.withdraw()) else {
             return outcome;
-        }
+        };
         count(&stats.retries);
-        self.attempt(body, tried).await
+        let outcome = self.attempt(&second, body).await;
+        *tried = Some(second);
+        outcome
     }
 
     fn pick(&self, tried: Option<&Rc<Endpoint>>) -> Result<Rc<Endpoint>, Failure> {
@@ -79,29 +84,23 @@ impl Route {
     }
 
     /// Asks one endpoint, and remembers how that went.
-    async fn attempt(
-        &self,
-        body: Bytes,
-        tried: &mut Option<Rc<Endpoint>>,
-    ) -> Result<Verdict, Miss> {
-        let endpoint = self.pick(tried.as_ref())?;
-        let _slot = Slot::new(Rc::clone(&endpoint));
+    async fn attempt(&self, endpoint: &Rc<Endpoint>, body: Bytes) -> Result<Verdict, Miss> {
+        let _slot = Slot::new(Rc::clone(endpoint));
         let began = Instant::now();
-        let outcome = self.ask(&endpoint, body).await.map_err(Miss::from).and_then(|it| judge(&it));
+        let outcome = self.ask(endpoint, body).await.map_err(Miss::from).and_then(|it| judge(&it));
         match &outcome {
             Ok(_) => {
                 let now = Instant::now();
-                self.cluster.answered(&endpoint, now, now - began);
+                self.cluster.answered(endpoint, now, now - began);
             }
             Err(Miss { failure, .. }) => {
                 let cause = failure.row();
                 endpoint.record.causes.count(*failure);
                 if cause.blame {
-                    self.cluster.failed(&endpoint, cause.name, &self.config.outlier);
+                    self.cluster.failed(endpoint, cause.name, &self.config.outlier);
                 }
             }
         }
-        *tried = Some(endpoint);
         outcome
     }
 

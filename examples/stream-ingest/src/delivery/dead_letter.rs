@@ -42,8 +42,11 @@ impl DeadLetters {
         let stats = workers.first().map(Arc::clone).unwrap_or_default();
         let mut file = LetterFile { path, most: bytes, open: None, stats };
         match file.ready() {
-            // The process that this one takes over from has it still.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // The process that this one takes over from has it until it ends.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let path = file.path.display();
+                tracing::warn!(%path, "no dead letters yet: another process writes to the file");
+            }
             Err(error) => {
                 let told = format!("dead_letter.path {}: {error}", file.path.display());
                 return Err(io::Error::new(error.kind(), told));
@@ -117,7 +120,8 @@ struct LetterFile {
 }
 
 impl LetterFile {
-    /// Writes as many of these as there is room for, at least one, and waits until they are on the disk.
+    /// Writes as many of these as there is room for, and waits until they are on the disk. None when the file
+    /// is another one by then; that it could not be done is an error.
     fn append(&mut self, letters: &[Letter]) -> io::Result<usize> {
         let outcome = self.ready().and_then(|length| {
             let mut bytes = Vec::new();
@@ -140,7 +144,8 @@ impl LetterFile {
                 return Err(error);
             }
             self.measured(length + bytes.len() as u64);
-            Ok(count)
+            // Whoever has moved it away meanwhile may have taken it without these.
+            Ok(if is_same(file, &self.path) { count } else { 0 })
         });
         if outcome.is_err() {
             self.open = None;

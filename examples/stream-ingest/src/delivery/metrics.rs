@@ -18,6 +18,7 @@ use crate::upstream::clock::Clock;
 pub struct Counters {
     pub readings_stored: AtomicU64,
     pub readings_refused: AtomicU64,
+    pub readings_deferred: AtomicU64,
     pub readings_queued: AtomicI64,
     pub batches_stored: AtomicU64,
     pub batches_refused: AtomicU64,

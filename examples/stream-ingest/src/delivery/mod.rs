@@ -7,7 +7,7 @@ mod backoff;
 mod batch;
 mod body;
 mod complaints;
-mod date;
+pub mod date;
 pub mod dead_letter;
 pub mod failure;
 mod letter;
@@ -36,11 +36,14 @@ use self::reading::Unfit;
 pub use self::reading::{Parcel, Reading, Recipient};
 use self::route::Route;
 use crate::settings::Current;
+use crate::shutdown::Phases;
 use crate::stats::{Stats, change, count};
 use crate::upstream::chance::Chance;
 
-/// When the API is not well, a batch that is not full waits for so many of the longest pauses.
+/// When the API is not well, a batch that is not full waits for so many of the longest pauses at most.
 const PATIENCE: u32 = 30;
+/// Dead letters of one worker that wait to be on the disk.
+const LETTERS: usize = 1_024;
 
 /// One worker's way to the API.
 pub struct Delivery {
@@ -54,8 +57,17 @@ pub struct Delivery {
     queue: Queue,
     /// For requests that are under way at once.
     slots: Arc<Semaphore>,
-    /// Batches whose last try has failed.
-    failing: Cell<usize>,
+    /// For dead letters that wait.
+    letters: Arc<Semaphore>,
+    /// New batches in a row whose first try has failed, with no answer about any batch since.
+    strikes: Cell<u32>,
+    /// Whether batches may wait to be filled, which ends with a drain.
+    patient: Cell<bool>,
+    /// How many readings were not too many for the API, and when others were.
+    shrunk: Cell<Option<(usize, Instant)>>,
+    /// Until when the API wants to be left alone.
+    silent_until: Cell<Option<Instant>>,
+    in_flight: usize,
     chance: Chance,
     complaints: Complaints,
     ages: Ages,
@@ -71,6 +83,7 @@ impl Delivery {
         workers: usize,
         stats: Arc<Stats>,
         dead_letters: DeadLetters,
+        mut phases: Phases,
         seed: u64,
     ) -> Rc<Self> {
         let route = Route::new(Arc::clone(&current.load()), worker, workers, seed);
@@ -86,27 +99,37 @@ impl Delivery {
             dead_letters,
             queue: Queue::new(config.limits.queued_readings.div_ceil(workers)),
             slots: Arc::new(Semaphore::new(config.batch.in_flight)),
-            failing: Cell::default(),
+            letters: Arc::new(Semaphore::new(LETTERS)),
+            strikes: Cell::default(),
+            patient: Cell::new(true),
+            shrunk: Cell::default(),
+            silent_until: Cell::default(),
+            in_flight: config.batch.in_flight,
             chance: Chance::new(seed),
             complaints: Complaints::default(),
             ages,
             spare: RefCell::default(),
         });
         spawn_local(Rc::clone(&delivery).dispatch());
+        let closing = Rc::clone(&delivery);
+        spawn_local(async move {
+            phases.closing().await;
+            closing.patient.set(false);
+            closing.queue.look_again();
+        });
         delivery
     }
 
-    /// Waits while there are as many readings as may be held: whoever reads a socket reads no further.
+    /// Waits while there are as many readings as may be held: whoever reads a socket reads no further. One
+    /// that no request can carry takes no room among them.
     pub async fn push(self: &Rc<Self>, parcel: Parcel) {
+        if let Some(unfit) = Unfit::of(&parcel.reading) {
+            let letter = letter::unfit(&parcel.reading, unfit);
+            return self.bury(parcel, letter);
+        }
         self.queue.enter().await;
         change(&self.stats.delivery.readings_queued, 1);
-        match Unfit::of(&parcel.reading) {
-            None => self.queue.push(parcel),
-            Some(unfit) => {
-                let letter = letter::unfit(&parcel.reading, unfit);
-                spawn_local(Rc::clone(self).bury(parcel, letter));
-            }
-        }
+        self.queue.push(parcel);
     }
 
     /// Takes batches from the queue as they come to be due, and requests to be free.
@@ -118,18 +141,37 @@ impl Delivery {
             };
             self.queue.ripe(due).await;
             let slot = self.slot().await;
-            let most = self.route().config.batch.readings;
+            let (most, _) = self.due();
             self.launch(self.queue.take(most), Some(slot));
         }
     }
 
-    /// How many readings make a batch, and for how long the first may wait for others. While as many
-    /// batches fail as there may be requests, others that are small would only be more to try again.
+    /// How many readings make a batch, and for how long the first may wait for others. While new batches
+    /// fail they come less and less often: others that are small would only be more to try again.
     fn due(&self) -> (usize, Duration) {
         let config = &self.route().config;
-        let is_well = self.failing.get() < config.batch.in_flight;
-        let age = if is_well { config.batch.age } else { PATIENCE * config.retry.max_backoff };
-        (config.batch.readings, age)
+        let more =
+            self.strikes.get().checked_sub(u32::try_from(self.in_flight).unwrap_or(u32::MAX));
+        let age = match more {
+            _ if !self.patient.get() => Duration::ZERO,
+            None => config.batch.age,
+            Some(more) => {
+                let most = PATIENCE * config.retry.max_backoff;
+                backoff::bound(more + 1, config.retry.backoff, most).max(config.batch.age)
+            }
+        };
+        (self.most(config.batch.readings), age)
+    }
+
+    /// So many readings, or as many as the API took where that was too large: twice as many each minute.
+    fn most(&self, readings: usize) -> usize {
+        self.shrunk.get().map_or(readings, |(fewer, since)| {
+            let minutes = since.elapsed().as_secs() / 60;
+            fewer
+                .checked_shl(u32::try_from(minutes).unwrap_or(u32::MAX))
+                .unwrap_or(readings)
+                .min(readings)
+        })
     }
 
     fn launch(self: &Rc<Self>, batch: Vec<Parcel>, slot: Option<OwnedSemaphorePermit>) {
@@ -144,24 +186,35 @@ impl Delivery {
         }
     }
 
-    /// Keeps a dead letter, then has its reading acknowledged.
-    async fn bury(self: Rc<Self>, parcel: Parcel, letter: String) {
-        self.dead_letters.keep(letter).await;
-        count(&self.stats.delivery.readings_refused);
-        self.settle([parcel]);
+    /// Has a reading acknowledged once its letter is on the disk. Where too many wait for that it is
+    /// forgotten: good readings must not wait for the room that these would take.
+    fn bury(self: &Rc<Self>, parcel: Parcel, letter: String) {
+        let Ok(place) = Arc::clone(&self.letters).try_acquire_owned() else {
+            count(&self.stats.delivery.readings_deferred);
+            return parcel.forget();
+        };
+        let delivery = Rc::clone(self);
+        spawn_local(async move {
+            delivery.dead_letters.keep(letter).await;
+            drop(place);
+            count(&delivery.stats.delivery.readings_refused);
+            delivery.settle([parcel]);
+        });
     }
 
     /// Each of these is durable.
     fn settle(&self, parcels: impl IntoIterator<Item = Parcel>) {
-        let mut settled = 0;
         let now = Instant::now();
         for parcel in parcels {
             self.stats.delivery.ack_seconds.count(now - parcel.received);
             parcel.settle();
-            settled += 1;
         }
-        self.queue.leave(settled);
-        change(&self.stats.delivery.readings_queued, -i64::try_from(settled).unwrap_or_default());
+    }
+
+    /// So many readings are not to be sent any more.
+    fn leave(&self, count: usize) {
+        self.queue.leave(count);
+        change(&self.stats.delivery.readings_queued, -i64::try_from(count).unwrap_or_default());
     }
 
     /// Where batches go by the settings in force.

@@ -1,4 +1,4 @@
-//! What the API says when it refuses a batch (RFC 9457), and which readings it means.
+//! What the API says when it refuses a batch, and which readings it means.
 
 use std::collections::BTreeMap;
 

@@ -28,11 +28,14 @@ pub trait Recipient {
     /// A reading is durable. On the thread of its worker.
     fn settle(&self, reading: &Reading);
 
-    /// Nobody will say of a reading whether it is.
+    /// A reading is given up, as if it had not come: its device sends it again.
+    fn forget(&self, reading: &Reading);
+
+    /// Nobody will say of a reading what has become of it.
     fn lose(&self);
 }
 
-/// A reading on its way: settled once, or lost when it is dropped before that.
+/// A reading on its way: settled or forgotten once, or lost when it is dropped before that.
 pub struct Parcel {
     pub reading: Reading,
     /// When the last byte of it was read.
@@ -48,6 +51,12 @@ impl Parcel {
     pub fn settle(mut self) {
         if let Some(recipient) = self.recipient.take() {
             recipient.settle(&self.reading);
+        }
+    }
+
+    pub fn forget(mut self) {
+        if let Some(recipient) = self.recipient.take() {
+            recipient.forget(&self.reading);
         }
     }
 }

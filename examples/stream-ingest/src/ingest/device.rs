@@ -1,21 +1,28 @@
 //! Devices as all workers know them: how many connections each has, and how much it sends.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use tokio::time::Instant;
+use super::allowance::Allowance;
+use super::end::End;
 
-/// What a device that was quiet may send at once: its share of so long.
-const BURST: Duration = Duration::from_secs(1);
+/// Devices that a connection may carry. A line rarely has more than one.
+const CARRIED: usize = 64;
 
-/// Those that are connected. The lock is taken when a connection hears a device first, and when it ends.
-pub struct Devices {
-    connected: Mutex<HashMap<u32, Connected>>,
-    began: Instant,
+/// Those that are connected, or have used up their share. The lock is taken when a connection hears a device
+/// first, and when it ends.
+#[derive(Default)]
+pub struct Devices(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    devices: HashMap<u32, Connected>,
+    /// With so many of them, those that need not be known any more are forgotten.
+    many: usize,
 }
 
+#[derive(Default)]
 struct Connected {
     allowance: Arc<Allowance>,
     connections: usize,
@@ -28,23 +35,12 @@ pub struct Claim {
     allowance: Arc<Allowance>,
 }
 
-/// Until when the share of a device is used up, in nanoseconds.
-#[derive(Default)]
-struct Allowance(AtomicU64);
-
-impl Default for Devices {
-    fn default() -> Self {
-        Self { connected: Mutex::default(), began: Instant::now() }
-    }
-}
-
 impl Devices {
     /// None when the device has as many connections as it may.
-    pub fn claim(self: &Arc<Self>, device: u32, most: usize) -> Option<Claim> {
-        let mut connected = self.connected();
-        let entry = connected
-            .entry(device)
-            .or_insert_with(|| Connected { allowance: Arc::default(), connections: 0 });
+    fn claim(self: &Arc<Self>, device: u32, most: usize) -> Option<Claim> {
+        let mut known = self.known();
+        known.forget();
+        let entry = known.devices.entry(device).or_default();
         if entry.connections >= most {
             return None;
         }
@@ -54,69 +50,95 @@ impl Devices {
     }
 
     /// Nobody panics with it.
-    fn connected(&self) -> MutexGuard<'_, HashMap<u32, Connected>> {
-        self.connected.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Claim {
-    pub fn device(&self) -> u32 {
-        self.device
-    }
-
-    /// For how long one more reading has to wait, when there may be so many in a second.
-    pub fn wait(&self, per_second: u32) -> Duration {
-        let now = nanos(self.devices.began.elapsed());
-        let each = nanos(Duration::from_secs(1)) / u64::from(per_second.max(1));
-        let after = |used_up: u64| used_up.max(now) + each;
-        let before = self.allowance.0.fetch_update(Relaxed, Relaxed, |last| Some(after(last)));
-        let used_up = after(before.unwrap_or_else(|last| last));
-        Duration::from_nanos(used_up.saturating_sub(now + nanos(BURST)))
+impl Known {
+    /// Looks at all of them when they have become twice as many as were left the last time.
+    fn forget(&mut self) {
+        if self.devices.len() >= self.many {
+            self.devices.retain(|_, device| device.connections > 0 || device.allowance.is_used());
+            self.many = 2 * self.devices.len().max(CARRIED);
+        }
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut connected = self.devices.connected();
-        if let Some(entry) = connected.get_mut(&self.device) {
+        let mut known = self.devices.known();
+        if let Some(entry) = known.devices.get_mut(&self.device) {
             entry.connections -= 1;
-            if entry.connections == 0 {
-                connected.remove(&self.device);
+            // Who connects again at once has no other share.
+            if entry.connections == 0 && !entry.allowance.is_used() {
+                known.devices.remove(&self.device);
             }
         }
     }
 }
 
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// The epochs that devices are welcomed with.
+/// The devices that are heard on one connection. The one that was heard last comes first.
 #[derive(Default)]
-pub struct Epochs(AtomicU64);
+pub struct Claims(Vec<Claim>);
 
-impl Epochs {
-    /// One that this process gave to nobody: now, in Unix milliseconds, or more when that is not above the last.
-    pub fn next(&self) -> u64 {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.next_at(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+impl Claims {
+    /// A device is heard, which may have so many connections.
+    pub fn hear(&mut self, device: u32, devices: &Arc<Devices>, most: usize) -> Result<(), End> {
+        if let Some(place) = self.0.iter().position(|claim| claim.device == device) {
+            self.0.get_mut(..=place).into_iter().for_each(|first| first.rotate_right(1));
+        } else if self.0.len() < CARRIED {
+            self.0.insert(0, devices.claim(device, most).ok_or(End::TooMany)?);
+        } else {
+            return Err(End::TooManyDevices);
+        }
+        Ok(())
     }
 
-    fn next_at(&self, now: u64) -> u64 {
-        let after = |last: u64| now.max(last + 1);
-        let last = self.0.fetch_update(Relaxed, Relaxed, |last| Some(after(last)));
-        after(last.unwrap_or_else(|last| last))
+    /// For how long one more reading of that device has to wait, when there may be so many in a second.
+    pub fn wait(&self, per_second: u32) -> Duration {
+        self.0.first().map_or(Duration::ZERO, |claim| claim.allowance.wait(per_second))
+    }
+
+    /// None of them is heard here any more.
+    pub fn leave(&mut self) {
+        self.0.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::sleep;
+
     use super::*;
 
-    #[test]
-    fn epochs_rise_though_the_clock_jumps_back() {
-        let epochs = Epochs::default();
-        let given = [1_000, 1_000, 400, 1_001, 2_000].map(|now| epochs.next_at(now));
-        assert_eq!(given, [1_000, 1_001, 1_002, 1_003, 2_000]);
+    #[tokio::test(start_paused = true)]
+    async fn a_device_that_connects_again_has_no_more_than_its_share() {
+        let devices = Arc::<Devices>::default();
+        let mut waited = Duration::ZERO;
+        for _ in 0..20 {
+            let mut claims = Claims::default();
+            claims.hear(42, &devices, 1).unwrap();
+            for _ in 0..50 {
+                let wait = claims.wait(50);
+                waited += wait;
+                sleep(wait).await;
+            }
+        }
+        // Of 1 000 readings at 50 in a second, a second's share comes at once.
+        assert!((18.9..19.1).contains(&waited.as_secs_f64()), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn devices_that_are_gone_are_forgotten_once_their_share_is_whole() {
+        let devices = Arc::<Devices>::default();
+        for device in 0..10_000 {
+            let mut claims = Claims::default();
+            claims.hear(device, &devices, 1).unwrap();
+            claims.wait(1_000);
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        let left = devices.known().devices.len();
+        assert!(left <= 2 * CARRIED, "{left} are known");
     }
 }

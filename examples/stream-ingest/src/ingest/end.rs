@@ -10,6 +10,8 @@ pub enum End {
     Unread,
     /// The device has as many others as it may.
     TooMany,
+    /// It carries more devices than a connection may.
+    TooManyDevices,
     /// By a drain, with nothing on its way any more.
     Drained,
     /// By a drain whose time was over, or by a panic.
@@ -26,12 +28,13 @@ pub struct Row {
 }
 
 impl End {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::DeviceClosed,
         Self::DeviceReset,
         Self::Idle,
         Self::Unread,
         Self::TooMany,
+        Self::TooManyDevices,
         Self::Drained,
         Self::Aborted,
     ];
@@ -45,6 +48,7 @@ impl End {
             Self::Unread => row("unread", true),
             // A flood of connections must not become a flood of lines.
             Self::TooMany => row("too_many", false),
+            Self::TooManyDevices => row("too_many_devices", false),
             Self::Drained => row("drained", false),
             Self::Aborted => row("aborted", true),
         }

@@ -30,7 +30,7 @@ pub struct Counters {
     pub ends: Tally<{ End::ALL.len() }>,
 }
 
-pub const COUNTERS: [(&str, &str, Counter<Stats>); 9] = [
+pub const COUNTERS: [(&str, &str, Counter<Stats>); 10] = [
     ("bad_frames", "Frames that broke a rule and were dropped", |stats| &stats.ingest.bad_frames),
     ("readings", "Readings of devices", |stats| &stats.ingest.readings),
     ("readings_again", "Readings that were on their way or durable when they came", |stats| {
@@ -48,6 +48,11 @@ pub const COUNTERS: [(&str, &str, Counter<Stats>); 9] = [
     ("readings_refused", "Readings that are in the file of dead letters", |stats| {
         &stats.delivery.readings_refused
     }),
+    (
+        "readings_deferred",
+        "Readings whose dead letters found no room, and that are to come again",
+        |stats| &stats.delivery.readings_deferred,
+    ),
 ];
 
 pub const ENDPOINT_COUNTERS: [(&str, &str, Counter<Record>); 4] = [

@@ -1,17 +1,20 @@
 //! The way of one connection: frames are read, readings given to be delivered, and acknowledged once they are
 //! durable.
 
+mod allowance;
 pub mod check;
 pub mod decoder;
 pub mod demo;
 pub mod device;
 pub mod end;
+mod epochs;
 pub mod frame;
 pub mod line;
 pub mod metrics;
 mod passed;
 pub mod session;
 mod source;
+pub mod stuffing;
 
 use std::fmt;
 use std::io;
@@ -28,8 +31,9 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::decoder::Decoder;
-use self::device::{Devices, Epochs};
+use self::device::Devices;
 use self::end::End;
+use self::epochs::Epochs;
 use self::frame::{Body, Frame, Order};
 use self::passed::Passed;
 use self::session::{Session, Taken};
@@ -44,8 +48,9 @@ use crate::stats::{Stats, add, count};
 
 /// What is read at once.
 const PIECE: usize = 1_024;
-/// What the kernel keeps of what was sent and is not read.
-const UNREAD: usize = 8_192;
+/// What the kernel may keep of what is not read, from a device and for it; Linux takes twice that. Over a local
+/// link, whose packets are large, less of the former would make a sender wait for timers.
+const KEPT: (usize, usize) = (32_768, 8_192);
 /// For a device to see that a connection has ended. One that is closed with something unread is reset, and what
 /// it was sent last may be lost with it.
 const LINGER: Duration = Duration::from_secs(1);
@@ -53,10 +58,10 @@ const LINGER: Duration = Duration::from_secs(1);
 /// What all workers share.
 #[derive(Clone)]
 pub struct Shared {
-    pub devices: Arc<Devices>,
-    pub epochs: Arc<Epochs>,
-    pub dead_letters: DeadLetters,
-    pub phases: Phases,
+    devices: Arc<Devices>,
+    epochs: Arc<Epochs>,
+    dead_letters: DeadLetters,
+    phases: Phases,
 }
 
 /// One worker's share of the ingest.
@@ -103,6 +108,7 @@ impl Ingest {
             workers,
             Arc::clone(&stats),
             shared.dead_letters.clone(),
+            shared.phases.clone(),
             seed,
         );
         Rc::new(Self { current, delivery, shared, worker, stats, log })
@@ -119,7 +125,8 @@ impl Ingest {
     /// Serves a connection to its end.
     pub async fn converse(self: Rc<Self>, mut stream: TcpStream, peer: SocketAddr, place: Place) {
         // A kernel that refuses keeps more.
-        let _ = SockRef::from(&stream).set_send_buffer_size(UNREAD);
+        let _ = SockRef::from(&stream).set_recv_buffer_size(KEPT.0);
+        let _ = SockRef::from(&stream).set_send_buffer_size(KEPT.1);
         let Place { open: _open, permit: _permit, work } = place;
         let (from, to) = stream.split();
         self.serve(from, to, Peer::Address(peer), work).await;
@@ -135,17 +142,24 @@ impl Ingest {
     ) {
         let session = Rc::new(Session::new(work));
         let mut passed = Passed::new(&self.stats, &self.log, peer);
-        let config = Arc::clone(&self.current.load().config);
-        let mut sending = pin!(self.send(&session, to, &config));
+        let mut sending = pin!(self.send(&session, to));
         passed.end = tokio::select! {
             biased;
             Err(end) = &mut sending => end,
-            end = self.read(&session, &mut from, &config, &mut passed) => match end {
-                End::DeviceClosed | End::Drained => {
-                    // What has come is on its way still, and who sent it may be listening.
+            end = self.read(&session, &mut from, &mut passed) => match end {
+                // It may listen still, for what it has sent.
+                End::DeviceClosed if matches!(peer, Peer::Address(_)) => {
+                    session.end();
+                    passed.claims.leave();
+                    match timeout(self.config().timeouts.write, sending).await {
+                        Ok(sent) => sent.err().unwrap_or(end),
+                        Err(_) => end,
+                    }
+                }
+                End::Drained => {
                     session.end();
                     let sent = sending.await;
-                    if sent.is_ok() && end == End::Drained {
+                    if sent.is_ok() {
                         let _ = timeout(LINGER, copy(&mut from, &mut sink())).await;
                     }
                     sent.err().unwrap_or(end)
@@ -155,21 +169,25 @@ impl Ingest {
         };
     }
 
+    /// The settings in force, which may be others than when a connection began.
+    fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.current.load().config)
+    }
+
     /// Reads frames until none will come.
     async fn read(
         &self,
         session: &Rc<Session>,
         from: &mut (impl AsyncRead + Unpin),
-        config: &Config,
         passed: &mut Passed<'_>,
     ) -> End {
         let mut decoder = Decoder::default();
         let mut piece = [0; PIECE];
         let mut phases = self.shared.phases.clone();
         let mut closing = pin!(phases.closing());
-        let mut deadline = Instant::now() + config.timeouts.idle;
+        let mut heard = Instant::now();
         loop {
-            session.has_room().await;
+            let deadline = heard + self.config().timeouts.idle;
             let read = tokio::select! {
                 biased;
                 _ = &mut closing => return End::Drained,
@@ -181,7 +199,7 @@ impl Ingest {
                 Ok(Err(_)) => return End::DeviceReset,
                 Err(_) => return End::Idle,
             };
-            let received = Instant::now();
+            let (config, received) = (self.config(), Instant::now());
             let mut bytes = piece.get(..count).unwrap_or_default();
             let before = passed.frames;
             while let Some(outcome) = decoder.next(&mut bytes) {
@@ -190,12 +208,12 @@ impl Ingest {
                     continue;
                 };
                 passed.frame(&frame);
-                if let Err(end) = self.take(session, frame, config, received, passed).await {
+                if let Err(end) = self.take(session, frame, &config, received, passed).await {
                     return end;
                 }
             }
             if passed.frames > before {
-                deadline = Instant::now() + config.timeouts.idle;
+                heard = Instant::now();
             }
         }
     }
@@ -210,16 +228,13 @@ impl Ingest {
         passed: &mut Passed<'_>,
     ) -> Result<(), End> {
         let Frame { device, epoch, sequence, body } = frame;
-        if !session.knows(device) {
-            let claim = self.shared.devices.claim(device, config.limits.device_connections);
-            session.meet(claim.ok_or(End::TooMany)?);
-        }
+        passed.claims.hear(device, &self.shared.devices, config.limits.device_connections)?;
         match body {
-            Body::Hello { .. } => self.welcome(session, device, config),
+            Body::Hello { .. } => self.welcome(session, device, config).await,
             Body::Reading { elapsed_ms, value, base } => {
                 passed.readings += 1;
                 count(&self.stats.ingest.readings);
-                let wait = session.wait(config.limits.device_readings);
+                let wait = passed.claims.wait(config.limits.device_readings);
                 if !wait.is_zero() {
                     count(&self.stats.ingest.readings_delayed);
                     sleep(wait).await;
@@ -242,8 +257,9 @@ impl Ingest {
         Ok(())
     }
 
-    fn welcome(&self, session: &Session, device: u32, config: &Config) {
-        let epoch = self.shared.epochs.next();
+    async fn welcome(&self, session: &Session, device: u32, config: &Config) {
+        session.has_room().await;
+        let epoch = self.shared.epochs.next().await;
         count(&self.stats.ingest.welcomes);
         session.send(Order::Welcome, device, epoch);
         if let Some(period_ms) = config.device.period_ms() {
@@ -252,15 +268,10 @@ impl Ingest {
     }
 
     /// Sends what there is to send, until nothing more will come.
-    async fn send(
-        &self,
-        session: &Session,
-        mut to: impl AsyncWrite + Unpin,
-        config: &Config,
-    ) -> Result<(), End> {
+    async fn send(&self, session: &Session, mut to: impl AsyncWrite + Unpin) -> Result<(), End> {
         let mut out = Vec::new();
         while let Some(acks) = session.next(&mut out).await? {
-            match timeout(config.timeouts.write, to.write_all(&out)).await {
+            match timeout(self.config().timeouts.write, to.write_all(&out)).await {
                 Ok(Ok(())) => add(&self.stats.ingest.acks, acks),
                 Ok(Err(_)) => return Err(End::DeviceReset),
                 Err(_) => return Err(End::Unread),

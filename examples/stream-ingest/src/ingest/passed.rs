@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Peer;
+use super::device::Claims;
 use super::end::End;
 use super::frame::{Body, Frame};
 use super::line::Line;
@@ -17,6 +18,7 @@ pub struct Passed<'a> {
     log: &'a AccessLog,
     peer: Peer,
     device: Option<u32>,
+    pub claims: Claims,
     pub frames: u64,
     pub readings: u64,
     bad_frames: u64,
@@ -33,6 +35,7 @@ impl<'a> Passed<'a> {
             log,
             peer,
             device: None,
+            claims: Claims::default(),
             frames: 0,
             readings: 0,
             bad_frames: 0,

@@ -1,20 +1,17 @@
 //! What one connection knows of the readings that came over it, and what is to be sent over it.
 
 use std::cell::RefCell;
-use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::device::Claim;
 use super::end::End;
 use super::frame::{HELD, Order};
 use crate::delivery::{Reading, Recipient};
 use crate::shutdown::Work;
 
-/// Devices, and epochs of them, that a connection is known to carry; one more, and the one of which nothing was
-/// heard for longest is forgotten. A device has one epoch at a time, and a line rarely more than one device.
-const KNOWN: usize = 8;
-/// With so many bytes to be sent, nothing more is read.
+/// Of more epochs of devices, one with nothing on its way is forgotten. A device has one at a time.
+const EPOCHS: usize = 64;
+/// With so many bytes to be sent, no device is welcomed.
 const ROOM: usize = 512;
 
 pub struct Session {
@@ -28,9 +25,8 @@ pub struct Session {
 
 #[derive(Default)]
 struct State {
-    /// The one that was used last comes first, here and below.
+    /// The one that was used last comes first.
     windows: Vec<Window>,
-    claims: Vec<Claim>,
     out: Vec<u8>,
     on_the_way: usize,
     /// Nothing more will come.
@@ -70,27 +66,13 @@ impl Session {
         }
     }
 
-    /// Whether the device was heard on this connection before.
-    pub fn knows(&self, device: u32) -> bool {
-        to_front(&mut self.state.borrow_mut().claims, |claim| claim.device() == device)
-    }
-
-    /// For how long one more reading of the device that was heard last has to wait.
-    pub fn wait(&self, per_second: u32) -> Duration {
-        let state = self.state.borrow();
-        state.claims.first().map_or(Duration::ZERO, |claim| claim.wait(per_second))
-    }
-
-    pub fn meet(&self, claim: Claim) {
-        push_front(&mut self.state.borrow_mut().claims, claim);
-    }
-
     /// A reading came. One that is new counts as on its way from here on.
     pub fn take(&self, reading: &Reading, base: u32) -> Taken {
         let state = &mut *self.state.borrow_mut();
         let is_of = |window: &Window| window.is_of(reading);
         if !to_front(&mut state.windows, is_of) {
-            push_front(&mut state.windows, Window::new(reading, base));
+            forget_one(&mut state.windows);
+            state.windows.insert(0, Window::new(reading, base));
         }
         let Some(window) = state.windows.first_mut() else {
             return Taken::Again;
@@ -128,6 +110,7 @@ impl Session {
     pub async fn next(&self, out: &mut Vec<u8>) -> Result<Option<u64>, End> {
         loop {
             {
+                out.shrink_to(2 * ROOM);
                 let state = &mut *self.state.borrow_mut();
                 if state.lost {
                     return Err(End::Aborted);
@@ -159,6 +142,20 @@ impl Recipient for Session {
         let window = state.windows.iter_mut().find(|window| window.is_of(reading));
         let due = window.is_some_and(|window| window.settle(reading.sequence));
         if due || state.on_the_way == 0 {
+            self.stirred.notify_one();
+        }
+    }
+
+    fn forget(&self, reading: &Reading) {
+        let state = &mut *self.state.borrow_mut();
+        state.on_the_way -= 1;
+        let window = state.windows.iter_mut().find(|window| window.is_of(reading));
+        if let Some(window) = window
+            && let Some(bit) = window.bit(reading.sequence)
+        {
+            window.on_the_way &= !bit;
+        }
+        if state.on_the_way == 0 {
             self.stirred.notify_one();
         }
     }
@@ -255,7 +252,13 @@ fn to_front<T>(list: &mut [T], is_meant: impl Fn(&T) -> bool) -> bool {
     true
 }
 
-fn push_front<T>(list: &mut Vec<T>, one: T) {
-    list.truncate(KNOWN - 1);
-    list.insert(0, one);
+/// Makes room for one more where there are many: of those with nothing on its way, the one that was used longest
+/// ago goes. What is on its way is bounded elsewhere.
+fn forget_one(windows: &mut Vec<Window>) {
+    let is_idle = |window: &Window| window.on_the_way == 0;
+    if windows.len() >= EPOCHS
+        && let Some(place) = windows.iter().rposition(is_idle)
+    {
+        windows.remove(place);
+    }
 }

@@ -10,10 +10,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::fs::OFlags;
-use rustix::termios::{ControlModes, OptionalActions, tcgetattr, tcsetattr};
+use rustix::termios::{
+    ControlModes, OptionalActions, QueueSelector, ioctl_tiocexcl, tcflush, tcgetattr, tcsetattr,
+};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe::{Receiver, Sender};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Ingest, Peer};
 use crate::shutdown::Work;
@@ -28,13 +30,19 @@ pub async fn follow(ingest: Rc<Ingest>, path: PathBuf, work: Work) {
     let mut phases = ingest.shared.phases.clone();
     let mut closing = pin!(phases.closing());
     let mut pause = BACKOFF.0;
+    let mut told = String::new();
     loop {
-        match serve(&ingest, &path, &work).await {
-            Ok(()) => {
-                tracing::info!(source = %path.display(), "the source has ended");
-                pause = BACKOFF.0;
-            }
-            Err(error) => tracing::warn!(source = %path.display(), %error, "no source"),
+        let began = Instant::now();
+        let ended = match serve(&ingest, &path, &work).await {
+            Ok(()) => "it has ended".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if began.elapsed() >= BACKOFF.1 {
+            (pause, told) = (BACKOFF.0, String::new());
+        }
+        if ended != told {
+            tracing::warn!(source = %path.display(), error = ended, "no frames come from the source");
+            told = ended;
         }
         tokio::select! {
             _ = &mut closing => return,
@@ -47,7 +55,6 @@ async fn serve(ingest: &Ingest, path: &Path, work: &Work) -> io::Result<()> {
     let kind = std::fs::metadata(path)?.file_type();
     if kind.is_socket() {
         let mut stream = UnixStream::connect(path).await?;
-        tracing::info!(source = %path.display(), "reading from a socket");
         let (from, to) = stream.split();
         ingest.serve(from, to, Peer::Source, work.clone()).await;
     } else if kind.is_char_device() {
@@ -55,7 +62,6 @@ async fn serve(ingest: &Ingest, path: &Path, work: &Work) -> io::Result<()> {
         // What reads and writes pipes does so with whatever tells when it is ready.
         let from = Receiver::from_file_unchecked(device.try_clone()?)?;
         let to = Sender::from_file_unchecked(device)?;
-        tracing::info!(source = %path.display(), "reading from a serial device");
         ingest.serve(from, to, Peer::Source, work.clone()).await;
     } else {
         return Err(io::Error::other("it is neither a serial device nor a Unix socket"));
@@ -68,11 +74,15 @@ fn open(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOCTTY | OFlags::NONBLOCK).bits();
     let flags = i32::try_from(flags).map_err(io::Error::other)?;
     let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
+    // Another process would take pieces of frames.
+    ioctl_tiocexcl(&file)?;
     let mut settings = tcgetattr(&file)?;
     settings.make_raw();
     settings.set_speed(SPEED)?;
     settings.control_modes |= ControlModes::CLOCAL | ControlModes::CREAD;
     settings.control_modes -= ControlModes::CSTOPB | ControlModes::CRTSCTS;
-    tcsetattr(&file, OptionalActions::Flush, &settings)?;
+    // At once: what has not gone yet may never go.
+    tcsetattr(&file, OptionalActions::Now, &settings)?;
+    tcflush(&file, QueueSelector::IOFlush)?;
     Ok(file)
 }

@@ -23,6 +23,7 @@ use stream_ingest::config::{Config, LogLevel};
 pub use stream_ingest::delivery;
 pub use stream_ingest::service::Service;
 pub use stream_ingest::settings::Current;
+pub use stream_ingest::shutdown::{Phase, Switch};
 pub use stream_ingest::stats::Stats;
 use stream_ingest::telemetry;
 
