@@ -550,6 +550,13 @@ fn after_a_batch_that_was_too_large_others_are_not() {
         // would be.
         let halved = way.counted(|stats| &stats.delivery.batches_halved);
         assert!((3..=6).contains(&halved), "{halved} times");
+        // They are as large again after a while, however long.
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_hours(100)).await;
+        tokio::time::resume();
+        way.push_all((201..=220).map(reading)).await;
+        way.settled(220).await;
+        assert!(way.counted(|stats| &stats.delivery.batches_halved) > halved);
     });
 }
 

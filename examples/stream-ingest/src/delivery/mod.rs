@@ -67,7 +67,8 @@ pub struct Delivery {
     shrunk: Cell<Option<(usize, Instant)>>,
     /// Until when the API wants to be left alone.
     silent_until: Cell<Option<Instant>>,
-    in_flight: usize,
+    /// So many batches fail before the API is thought not to be well.
+    in_flight: u32,
     chance: Chance,
     complaints: Complaints,
     ages: Ages,
@@ -104,7 +105,7 @@ impl Delivery {
             patient: Cell::new(true),
             shrunk: Cell::default(),
             silent_until: Cell::default(),
-            in_flight: config.batch.in_flight,
+            in_flight: u32::try_from(config.batch.in_flight).unwrap_or(u32::MAX),
             chance: Chance::new(seed),
             complaints: Complaints::default(),
             ages,
@@ -150,28 +151,25 @@ impl Delivery {
     /// fail they come less and less often: others that are small would only be more to try again.
     fn due(&self) -> (usize, Duration) {
         let config = &self.route().config;
-        let more =
-            self.strikes.get().checked_sub(u32::try_from(self.in_flight).unwrap_or(u32::MAX));
-        let age = match more {
-            _ if !self.patient.get() => Duration::ZERO,
-            None => config.batch.age,
-            Some(more) => {
-                let most = PATIENCE * config.retry.max_backoff;
-                backoff::bound(more + 1, config.retry.backoff, most).max(config.batch.age)
-            }
+        let age = if !self.patient.get() {
+            Duration::ZERO
+        } else if let Some(more) = self.strikes.get().checked_sub(self.in_flight) {
+            let most = PATIENCE * config.retry.max_backoff;
+            backoff::bound(more + 1, config.retry.backoff, most).max(config.batch.age)
+        } else {
+            config.batch.age
         };
         (self.most(config.batch.readings), age)
     }
 
     /// So many readings, or as many as the API took where that was too large: twice as many each minute.
     fn most(&self, readings: usize) -> usize {
-        self.shrunk.get().map_or(readings, |(fewer, since)| {
-            let minutes = since.elapsed().as_secs() / 60;
-            fewer
-                .checked_shl(u32::try_from(minutes).unwrap_or(u32::MAX))
-                .unwrap_or(readings)
-                .min(readings)
-        })
+        let Some((fewer, since)) = self.shrunk.get() else {
+            return readings;
+        };
+        let minutes = u32::try_from(since.elapsed().as_secs() / 60).unwrap_or(u32::MAX);
+        let factor = 1_usize.checked_shl(minutes).unwrap_or(usize::MAX);
+        fewer.saturating_mul(factor).min(readings)
     }
 
     fn launch(self: &Rc<Self>, batch: Vec<Parcel>, slot: Option<OwnedSemaphorePermit>) {
