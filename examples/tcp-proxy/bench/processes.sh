@@ -114,5 +114,5 @@ compare() {
 # The table of all samples; what it ends with is the exit code.
 tell() {
   echo >&2
-  awk -v reference=$reference -f limits.awk -f table.awk "$work/samples"
+  awk -v "reference=$reference" -f limits.awk -f table.awk "$work/samples"
 }
