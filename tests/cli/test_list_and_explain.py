@@ -155,6 +155,7 @@ IDLE = {
     ("http-gateway", "tracing"): {"Makefile"},
     # Only a gateway tells its name to others.
     ("tcp-proxy", "project_name"): {"config/compose.toml", "config/default.toml"},
+    ("stream-ingest", "project_name"): {"config/default.toml"},
     # Only spans say over what a client speaks.
     ("http-gateway", "tls"): {"src/gateway/served.rs"},
     # Crates are there twice with HTTP/2 and a limit, not with one of them.
