@@ -20,8 +20,11 @@ from simulated_ingest import SimulatedIngest
 
 VECTORS = Vectors.load(ROOT / "contract" / "frames.json")
 PATIENCE = 1.0
-LONG_PATIENCE = 3.0
-"""Seconds until what a defect keeps back is given up, for one line and for a fleet of devices."""
+LONG_PATIENCE = 8.0
+"""Seconds until what a defect keeps back is given up, for one line and for a fleet of devices.
+
+The latter is more than the requests that a fault has to meet, when each waits for a Retry-After.
+"""
 WELCOMES = {"": "", "repeats epochs": "wire: epochs are of now and rise"}
 BLOCKS = {
     "": "",
