@@ -32,7 +32,7 @@ fn keeps_to_its_budgets_of_instructions() {
 fn counts_an_instruction_as_one() {
     let counted = figure(&figures("budget"), "instructions of 20000");
     // A cycle is up to three instructions, it takes some to read the counter, and the clock interrupts.
-    assert!((20_000..20_200).contains(&counted), "{counted}");
+    assert!((20_000..20_300).contains(&counted), "{counted}");
 }
 
 #[test]
