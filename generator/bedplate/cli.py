@@ -5,15 +5,13 @@ Nothing heavy is imported here, so that `--help` and the completion of a shell a
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bedplate import __version__
-from bedplate.errors import BadInput, BedplateError
+from bedplate.errors import BadInput
 from bedplate.options import (
     Answers,
     Bases,
@@ -51,6 +49,7 @@ from bedplate.options import (
     Upgrade,
     Within,
 )
+from bedplate.outcome import finish
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,34 +60,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 found something, 2 bad usage or answers, 3 missing tool or engine, "
     "4 refused, 130 interrupted.",
 )
-
-_OF_A_REPOSITORY = (
-    *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_INDEX_FILE"),
-    *("GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_WORK_TREE"),
-)
-"""What git sets for its hooks, and would have every other repository taken for that of the hook."""
-
-
-def _finish(work: Callable[[], int], debug: bool) -> None:
-    """Run a command and turn its outcome into an exit code, messages on standard error."""
-    for name in _OF_A_REPOSITORY:
-        os.environ.pop(name, None)
-    try:
-        code = work()
-    except BedplateError as error:
-        if debug:
-            raise
-        for message in error.messages:
-            typer.echo(f"bedplate: {message}", err=True)
-        code = error.exit_code
-    except Exception as error:
-        # Whoever closes a pipe, as `head` does, has read enough: typer ends without a word then.
-        if debug or isinstance(error, BrokenPipeError):
-            raise
-        reason = " ".join(str(error).split())
-        typer.echo(f"bedplate: {type(error).__name__}: {reason} (--debug shows where)", err=True)
-        code = 1
-    raise typer.Exit(code)
 
 
 def _version(wanted: bool) -> None:
@@ -142,7 +113,7 @@ def new(
         )
         return command.run(options)
 
-    _finish(work, debug)
+    finish(work, debug)
 
 
 @app.command(name="list")
@@ -154,7 +125,7 @@ def list_domains(source: Source = None, as_json: Json = False, debug: Debug = Fa
 
         return command.run(source, as_json)
 
-    _finish(work, debug)
+    finish(work, debug)
 
 
 @app.command()
@@ -166,7 +137,7 @@ def explain(name: Name, source: Source = None, as_json: Json = False, debug: Deb
 
         return command.run(name, source, as_json)
 
-    _finish(work, debug)
+    finish(work, debug)
 
 
 @app.command()
@@ -178,7 +149,7 @@ def advise(needs: Needs = None, source: Source = None, as_json: Json = False, de
 
         return command.run(tuple(needs or ()), source, as_json)
 
-    _finish(work, debug)
+    finish(work, debug)
 
 
 @app.command()
@@ -197,7 +168,7 @@ def preview(
 
         return command.run(project, tuple(settings or ()), source, ref, as_json)
 
-    _finish(work, debug)
+    finish(work, debug)
 
 
 @app.command()
@@ -219,7 +190,7 @@ def update(
 
         return command.run(project, tuple(settings or ()), source, ref, as_json)
 
-    _finish(work, debug)
+    finish(work, debug)
 
 
 @app.command()
@@ -237,7 +208,7 @@ def drift(
 
         return command.run(project, source, diff, as_json)
 
-    _finish(work, debug)
+    finish(work, debug)
 
 
 @app.command()
@@ -292,7 +263,7 @@ def verify(
         )
         return command.run(options)
 
-    _finish(work, debug)
+    finish(work, debug)
 
 
 @app.command()
@@ -312,7 +283,7 @@ def lock(
 
         return command.run(command.LockOptions(tuple(domains or ()), check, upgrade, engine, bases, as_json))
 
-    _finish(work, debug)
+    finish(work, debug)
 
 
 @app.command()
@@ -324,4 +295,4 @@ def doctor(as_json: Json = False, debug: Debug = False) -> None:
 
         return command.run(json=as_json)
 
-    _finish(work, debug)
+    finish(work, debug)
