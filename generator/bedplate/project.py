@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import yaml
 
-from bedplate.errors import BadInput, MissingTool, Refused
+from bedplate.errors import BadInput, MissingTool, Refused, shown
 
 ANSWERS_FILE: Final = ".copier-answers.yml"
 BUNDLE: Final = Path(__file__).with_name("template.bundle")
@@ -48,13 +48,17 @@ class Project:
         """The recorded answers; keys with an underscore are copier's own.
 
         Raises:
-            BadInput: when the directory was not made from a template.
+            BadInput: when the directory was not made from a template, or the record of it is damaged.
         """
         record = self.root / ANSWERS_FILE
         try:
-            answers = yaml.safe_load(record.read_bytes())
-        except (OSError, yaml.YAMLError) as error:
+            answers = yaml.safe_load(record.read_text(encoding="utf-8"))
+        except OSError as error:
             raise BadInput(f"{self.root}: not an emitted project: {ANSWERS_FILE} can't be read") from error
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{record}: can't be read: not UTF-8 text") from error
+        except yaml.YAMLError as error:
+            raise BadInput(f"{record}: not YAML: {shown(' '.join(str(error).split()), 250)}") from error
         if not isinstance(answers, dict):
             raise BadInput(f"{record}: not a mapping of answers")
         return answers
@@ -69,12 +73,12 @@ class Project:
 
 def tree(files: Iterable[File]) -> Iterator[str]:
     """Draw files under their directories, one line each, with sizes in bytes."""
-    shown: set[PurePosixPath] = set()
+    drawn: set[PurePosixPath] = set()
     for file in files:
         path = PurePosixPath(file.path)
         for parent in reversed(path.parents[:-1]):
-            if parent not in shown:
-                shown.add(parent)
+            if parent not in drawn:
+                drawn.add(parent)
                 yield f"{'  ' * len(parent.parts)}{parent.name}/"
         indented = f"{'  ' * len(path.parts)}{path.name}"
         yield f"{indented:<60} {file.size:>9,}"

@@ -58,7 +58,10 @@ class Repository:
 
     @classmethod
     def around(cls, project: Path) -> Repository:
-        """As `find`, but `Refused` as well when there is no repository, or no commit in it."""
+        """As `find`, but `Refused` as well for what copier can't update.
+
+        That is a project in no repository, without a commit, or with names of files that are not UTF-8.
+        """
         found = cls.find(project)
         if found is None:
             raise Refused(
@@ -69,6 +72,10 @@ class Repository:
             git(found.top, "rev-parse", "--verify", "--quiet", "HEAD")
         except GitFailed as error:
             raise Refused(f"{project}: nothing is committed yet: git add --all && git commit") from error
+        names = _git(project, "ls-tree", "-r", "--name-only", "-z", "HEAD").split(b"\0")
+        texts = {name: name.decode(errors="backslashreplace") for name in names}
+        if damaged := [text for name, text in texts.items() if text.encode() != name]:
+            raise Refused(f"{project}: names of files that are not UTF-8: {_few(damaged)}; rename them first")
         return found
 
     @property

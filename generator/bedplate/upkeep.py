@@ -62,11 +62,19 @@ class Origin:
         except BadInput as error:
             if source or recorded == BUNDLED:
                 raise
-            raise BadInput(
-                f"{recorded}: the template is not there any more; say where it is with --source REPO"
-            ) from error
+            raise BadInput(f"{_missing(recorded, project)}; say where it is with --source REPO") from error
         ref = "HEAD" if place.location == str(BUNDLE) else None
         return cls(Source(place.location, ref), commit, answers)
+
+
+def _missing(recorded: str, project: Path) -> str:
+    """What is wrong with the place that a project names for its template."""
+    if Path(recorded).expanduser().is_absolute():
+        return f"{recorded}: the template is not there any more"
+    return (
+        f"{project / ANSWERS_FILE}: names its template {recorded}, seen from wherever copier was run, "
+        "which is not here"
+    )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -123,3 +124,39 @@ def test_a_template_that_moved_is_named_with_source(place: Place, tmp_path: Path
     assert finished.returncode == 0, finished.stderr
     now = yaml.safe_load(place.read(".copier-answers.yml"))
     assert (now["_src_path"], now["_commit"]) == (str(place.template.directory), "1.1.0")
+
+
+@pytest.mark.parametrize("command", ["update", "preview", "drift"])
+def test_a_template_by_a_relative_path_is_told_from_one_that_is_gone(place: Place, command: str) -> None:
+    record = place.read(".copier-answers.yml")
+    relative = record.replace(str(place.template.directory), "../elsewhere")
+    assert relative != record
+    place.write(".copier-answers.yml", relative)
+    finished = place.project.bedplate(command)
+    assert finished.returncode == 2
+    assert "names its template ../elsewhere, seen from wherever copier was run" in finished.stderr
+    assert place.project.bedplate(command, "--source", place.template.directory).returncode == 0
+
+
+@pytest.mark.parametrize("command", ["update", "preview", "drift"])
+def test_a_record_that_is_damaged_is_told(place: Place, command: str) -> None:
+    record = place.project.directory / ".copier-answers.yml"
+    for damage, told in ((b"owner: caf\xe9\n", "can't be read: not UTF-8 text"), (b"port: [\n", "not YAML")):
+        record.write_bytes(record.read_bytes() + damage)
+        finished = place.project.bedplate(command)
+        assert (finished.returncode, finished.stdout) == (2, "")
+        assert f".copier-answers.yml: {told}" in finished.stderr
+        place.repository.git("checkout", "--quiet", ".")
+
+
+@pytest.mark.parametrize("command", ["update", "preview"])
+def test_names_of_files_that_are_not_text_are_told(place: Place, command: str) -> None:
+    place.write("café.txt", "This one is.\n")
+    assert place.project.bedplate("preview").returncode == 0
+    (place.project.directory / os.fsdecode(b"caf\xe9.txt")).write_text("This one is not.\n")
+    commit(place.repository, "Write both")
+    before = state(place.repository)
+    finished = place.project.bedplate(command)
+    assert (finished.returncode, finished.stdout) == (4, "")
+    assert "names of files that are not UTF-8: caf\\xe9.txt; rename them first" in finished.stderr
+    assert state(place.repository) == before
