@@ -24,7 +24,7 @@ test: $(TOOLS) ## run everything: unit, render, containers, emulator; installs a
 
 check: $(TOOLS) ## lint, types and the tests that need no engine
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
-	$(TESTS) -m 'not engine' $(ARGS)
+	$(TESTS) -m 'not engine and not slow' $(ARGS)
 
 verify: $(PACKAGE) ## emit projects and prove them, all pairs of answers: make verify ARGS="http-api --level run"
 	@ci/provision engine && $(BIN)/bedplate verify $(or $(ARGS),--rows pairwise --keep-going)

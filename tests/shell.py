@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -45,3 +47,24 @@ class Cli:
             timeout=self.within,
             check=False,
         )
+
+
+def caches() -> dict[str, str]:
+    """Where tools keep what they have fetched and compiled, for a user whose home is another one."""
+    places = {
+        "CARGO_HOME": ".cargo",
+        "GOCACHE": ".cache/go-build",
+        "GOMODCACHE": "go/pkg/mod",
+        "PIP_CACHE_DIR": ".cache/pip",
+        "RUSTUP_HOME": ".rustup",
+    }
+    return {name: os.environ.get(name, str(Path.home() / place)) for name, place in places.items()}
+
+
+def free_addresses(count: int) -> list[str]:
+    """Addresses of this machine on which nobody listens."""
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    addresses = [f"127.0.0.1:{listener.getsockname()[1]}" for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return addresses

@@ -33,5 +33,15 @@ def checkout(place: Path, template_tree: Path, environment: dict[str, str]) -> C
         shutil.copytree(ROOT / part, directory / part)
     tools = Path(sys.executable).parent
     # The virtual environment of these tests stands in for the one that make would make.
-    made = {"MAKEFLAGS": f"BIN={tools} PACKAGE=", "PATH": f"{tools}:{environment['PATH']}"}
+    (directory / ".venv").symlink_to(tools.parent)
+    made = {"MAKEFLAGS": "PACKAGE=", "PATH": f"{tools}:{environment['PATH']}"}
     return Cli(directory, environment | made | {"PYTHONPATH": str(directory / "generator")}, within=1800)
+
+
+def committed(reader: Cli) -> Cli:
+    """The same reader, whose checkout is a git repository on the branch main, with nothing to commit."""
+    shutil.copy2(ROOT / ".gitignore", reader.directory)
+    reader.git("init", "--quiet", "--initial-branch=main")
+    reader.git("add", "--all")
+    reader.git("commit", "--quiet", "--message=One")
+    return reader

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from guides import blocks, checkout, follow
+from guides import blocks, checkout, committed, follow
 from shell import ROOT, Cli
 
 # Commands of the guides that take an engine minutes or hours, and are not run here.
@@ -30,12 +30,7 @@ FOLLOWED = APART | {
 @pytest.fixture
 def reader(tmp_path: Path, template_tree: Path, user_environment: dict[str, str]) -> Cli:
     """Someone with a checkout of Bedplate, which is a git repository on the branch main."""
-    reader = checkout(tmp_path / "desk", template_tree, user_environment)
-    (reader.directory / ".gitignore").write_text((ROOT / ".gitignore").read_text())
-    reader.git("init", "--quiet", "--initial-branch=main")
-    reader.git("add", "--all")
-    reader.git("commit", "--quiet", "--message=One")
-    return reader
+    return committed(checkout(tmp_path / "desk", template_tree, user_environment))
 
 
 def script(page: str) -> str:

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ import pytest
 from bedplate.verify.bases import resolve
 from bedplate.verify.client import Client
 from bedplate.verify.dockerfile import named_images
-from shell import ROOT, Cli
+from shell import ROOT, Cli, caches, free_addresses
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -44,17 +43,16 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory, user_environment: dict[st
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True, timeout=120)
     ours = re.compile(r"PYTEST_|PYTHON|MAKE|MFLAGS|ARGS$|CI$|VIRTUAL_ENV")
     environment = {name: value for name, value in user_environment.items() if not ours.match(name)}
-    tools, real = Path(sys.executable).parent, Path.home()
-    caches = {"PIP_CACHE_DIR": ".cache/pip", "GOCACHE": ".cache/go-build", "GOMODCACHE": "go/pkg/mod"}
+    tools = Path(sys.executable).parent
     return Cli(
         clone,
         environment
+        | caches()
         | {
             "PATH": f"{home}/bin:{tools}:{os.environ['PATH']}",
             "PIPX_BIN_DIR": f"{home}/bin",
             "PIPX_HOME": f"{home}/pipx",
-        }
-        | {name: os.environ.get(name, str(real / place)) for name, place in caches.items()},
+        },
     )
 
 
@@ -146,14 +144,6 @@ def test_no_command_of_the_readme_goes_untested() -> None:
 def needs_go() -> None:
     if shutil.which("go") is None:
         pytest.skip("the verbs of a Go service that don't run in an image need Go, which isn't here")
-
-
-def free_addresses(count: int) -> list[str]:
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    addresses = [f"127.0.0.1:{listener.getsockname()[1]}" for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return addresses
 
 
 def answers(url: str) -> bool:

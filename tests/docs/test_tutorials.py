@@ -1,0 +1,146 @@
+"""Who follows docs/tutorials from the text gets what the text shows, and keeps it through an update."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bedplate.verify.bases import resolve
+from bedplate.verify.client import Client
+from bedplate.verify.dockerfile import named_images
+from guides import checkout, committed, follow
+from shell import ROOT, Cli, caches, free_addresses
+from tutorials import Session, pattern
+
+GO, RUST, EMBEDDED = (f"tutorials/{name}.md" for name in ("go-service", "rust-service", "rust-embedded"))
+# What takes minutes, or an emulator: left out where a page is followed in a hurry, with what comes of it.
+LONG = ("make check", "make run", "cargo ", "curl ")
+
+
+@pytest.fixture
+def reader(tmp_path: Path, template_tree: Path, user_environment: dict[str, str]) -> Cli:
+    """Someone with a checkout of Bedplate, and toolchains that have worked before."""
+    return committed(checkout(tmp_path / "desk", template_tree, user_environment | caches()))
+
+
+# In projects of firmware the tool of an image that has target and emulator, else the one that is here.
+TOOL = """\
+#!/bin/sh
+test -f firmware/build.rs || exec {here} "$@"
+trap '{docker} kill tutorial-$$ >/dev/null' INT
+exec 3<&0
+{docker} run --rm --interactive --name tutorial-$$ --volume "$PWD:/src" {image} {tool} "$@" <&3 &
+wait $!
+"""
+
+
+@pytest.fixture
+def equipped(reader: Cli, tmp_path: Path) -> Iterator[Cli]:
+    """The same reader, who has what firmware is built and emulated with, in the image of a project of it."""
+    project = tmp_path / "another"
+    made = reader.bedplate("new", project, "--domain=sensor-node", "--set=board=lm3s6965", "--defaults")
+    assert made.returncode == 0, made.stderr
+    client, image = Client.find(), f"bedplate-tutorial-{os.getpid()}"
+    bases = resolve("auto", named_images((project / "Dockerfile").read_text()), client=client)
+    options = ("--load", "--target", "toolchain", "--tag", image)
+    built = reader.run(client.path, "build", *bases.flags_for(project), *options, project)
+    assert built.returncode == 0, built.stderr
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool in ("cargo", "make"):
+        script = TOOL.format(here=shutil.which(tool), docker=client.path, image=image, tool=tool)
+        (tools / tool).write_text(script)
+        (tools / tool).chmod(0o755)
+    yield Cli(reader.directory, reader.environment | {"PATH": f"{tools}:{reader.environment['PATH']}"})
+    reader.run(client.path, "image", "rm", "--force", image)
+
+
+def beside(reader: Cli, name: str) -> Path:
+    return reader.directory.parent / name
+
+
+def test_every_tutorial_is_followed() -> None:
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs/tutorials").iterdir()}
+    assert pages == {GO, RUST, EMBEDDED}
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="go is not installed")
+def test_a_go_service_is_made_run_changed_and_updated(reader: Cli) -> None:
+    http, admin = free_addresses(2)
+    own = Cli(reader.directory, reader.environment | {"HTTP_ADDR": http, "ADMIN_ADDR": admin})
+    addresses = {"127.0.0.1:8080": http, "127.0.0.1:9090": admin}
+    Session(own, left_out=("make check",), addresses=addresses).follow(GO)
+    orders = Cli(beside(reader, "orders"), reader.environment)
+    # As much of `make check` as what was changed can break, without the race detector.
+    tested = orders.run("go", "test", "./api", "./deploy", "./internal/reading", "./ops")
+    assert tested.returncode == 0, tested.stdout
+    assert "Handle: h.latest}" in (orders.directory / "internal/reading/http.go").read_text()
+    assert "memory: 384Mi\n" in (orders.directory / "deploy/base/deployment.yaml").read_text()
+    assert orders.git("status", "--porcelain") == ""
+
+
+def test_what_was_changed_of_a_gateway_is_there_after_the_update(reader: Cli) -> None:
+    Session(reader, left_out=LONG).follow(RUST)
+    edge = Cli(beside(reader, "edge"), reader.environment)
+    assert "fn has_dot_segments(" in (edge.directory / "src/gateway/policy.rs").read_text()
+    assert 'listen = "127.0.0.1:9190"' in (edge.directory / "config/default.toml").read_text()
+    assert edge.git("status", "--porcelain") == ""
+
+
+@pytest.mark.skipif(shutil.which("rustc") is None, reason="rustc is not installed")
+def test_what_was_changed_of_firmware_is_there_after_the_update(reader: Cli) -> None:
+    Session(reader, left_out=LONG).follow(EMBEDDED)
+    node = on_this_toolchain(Cli(beside(reader, "node"), reader.environment))
+    # The test on the host, without the crates that other tests need.
+    rustc = "rustc --edition=2024 --out-dir=target"
+    follow(
+        node,
+        f"{rustc} --crate-type=rlib --crate-name=app app/src/lib.rs\n"
+        f"{rustc} --test -Ltarget --extern=app app/tests/thermometer.rs\n"
+        "target/thermometer\n",
+    )
+    firmware = node.directory / "firmware/src"
+    assert "thermometer::temperature(" in (firmware / "board/made_up_sensor.rs").read_text()
+    assert "PERIOD_MS: u32 = 500;" in (firmware / "setup.rs").read_text()
+    assert node.git("status", "--porcelain") == ""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("go") is None, reason="go is not installed")
+@pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not installed")
+@pytest.mark.xdist_group("tutorials")
+def test_a_gateway_is_put_before_the_service(reader: Cli) -> None:
+    """At the addresses of the pages, where nobody else may listen."""
+    Session(reader).follow(GO)
+    Session(on_this_toolchain(reader)).follow(RUST)
+
+
+@pytest.mark.slow
+@pytest.mark.engine
+@pytest.mark.xdist_group("engine")
+def test_firmware_is_booted_changed_and_updated(equipped: Cli) -> None:
+    Session(equipped).follow(EMBEDDED)
+
+
+def on_this_toolchain(reader: Cli) -> Cli:
+    """The same reader, with whichever stable compiler is here."""
+    return Cli(reader.directory, reader.environment | {"RUSTUP_TOOLCHAIN": "stable"})
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "fits"),
+    [
+        ("a … c\n", "a b c\n", True),
+        ("a … c\n", "a b\nc\n", False),
+        ("a\n…\nd\n", "a\nb\nc\nd\n", True),
+        ("a\n…\nd\n", "a\nd\n", True),
+        ("a\nd\n", "a\nb\nd\n", False),
+        ("a.c\n", "abc\n", False),
+    ],
+)
+def test_only_what_is_left_out_may_differ(shown: str, printed: str, fits: bool) -> None:
+    assert bool(re.fullmatch(pattern(shown), printed)) == fits

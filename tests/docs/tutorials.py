@@ -1,0 +1,149 @@
+"""A tutorial as its reader follows it: from top to end of the page, in as many terminals as it takes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from shell import ROOT, Cli
+
+PATIENCE = 1200.0
+"""Seconds that a command may take, and a program until it prints what is shown: both may compile first."""
+
+# What starts a program that goes on until it is ended.
+GOES_ON = re.compile(r"(?:^|\n)(?:\w+=\S+ )*(?:make run|cargo run --locked -- --config orders.toml)\n$")
+
+# A block, or in the text between blocks what is typed into a program, and the key that ends it.
+STEP = re.compile(r"^```(\w+)\n(.*?)^```$|Type `([^`]+)`|(Ctrl-C)", re.MULTILINE | re.DOTALL)
+
+
+def pattern(shown: str) -> str:
+    """A regular expression for the output in a block: `…` stands for some of a line, or for some lines."""
+    lines = (
+        r"(?:.*\n)*?" if line.strip() == "…" else re.escape(line).replace("…", ".*?") + r"\n"
+        for line in shown.splitlines()
+    )
+    return "".join(lines)
+
+
+class Program:
+    """What was started in a terminal and goes on, such as a service."""
+
+    def __init__(self, script: str, directory: Path, environment: Mapping[str, str], log: Path) -> None:
+        with log.open("w") as output:
+            self.process = subprocess.Popen(
+                ["sh", "-euc", script],
+                cwd=directory,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        self.log = log
+        self.seen = 0
+
+    def printed(self) -> str:
+        """What it printed since it was last typed into."""
+        return self.log.read_text(encoding="utf-8")[self.seen :]
+
+    def wait_for(self, shown: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not re.search(f"^{pattern(shown)}", self.printed(), re.MULTILINE):
+            assert self.process.poll() is None, f"it ended:\n{self.printed()}"
+            assert time.monotonic() < deadline, f"not printed:\n{shown}\nbut:\n{self.printed()}"
+            time.sleep(0.05)
+
+    def type(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.seen += len(self.printed())
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+
+    def stop(self) -> None:
+        """Press Ctrl-C, which reaches each process of the terminal."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGINT)
+        self.process.wait(timeout=60)
+
+
+class Session:
+    """A reader at work on a page, beginning in the directory that the reader is in.
+
+    Blocks with one of the words in `left_out` are passed over, with what they print. `addresses` are other
+    ones than those of the page, for a machine on which these may be in use.
+    """
+
+    def __init__(
+        self, reader: Cli, left_out: Collection[str] = (), addresses: Mapping[str, str] | None = None
+    ) -> None:
+        self.reader = reader
+        self.left_out = left_out
+        self.addresses = addresses or {}
+        self.directory = reader.directory
+        self.programs: list[Program] = []
+        self.last: Program | str | None = None
+        """What the next block of output is of; nothing when that was left out."""
+
+    def follow(self, page: str) -> None:
+        """Do and see all that is on a page of docs/."""
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        for before, after in self.addresses.items():
+            text = text.replace(before, after)
+        try:
+            for language, block, typed, _ in STEP.findall(text):
+                self._take(language or ("typed" if typed else "stop"), block or typed)
+        finally:
+            while self.programs:
+                self.programs.pop().stop()
+
+    def _take(self, kind: str, text: str) -> None:
+        match kind:
+            case "sh":
+                self._run(text)
+            case "diff":
+                self._finish(["git", "apply", "-"], text)
+            case "text" if isinstance(self.last, Program):
+                self.last.wait_for(text)
+            case "text" if self.last is not None:
+                assert re.fullmatch(pattern(text), self.last), f"shown:\n{text}\nprinted:\n{self.last}"
+            case "typed" if self.last is not None:
+                self.last = self.programs[-1]
+                self.last.type(text)
+            case "stop" if self.programs:
+                self.programs.pop().stop()
+
+    def _run(self, script: str) -> None:
+        if any(word in script for word in self.left_out):
+            self.last = None
+        elif GOES_ON.search(script):
+            log = self.reader.directory.parent / f"terminal-{len(self.programs)}.log"
+            self.last = Program(script, self.directory, self.reader.environment, log)
+            self.programs.append(self.last)
+        else:
+            *lines, place = self._finish(["sh", "-euc", f"{script}printf '\\n%s\\n' \"$PWD\""]).splitlines()
+            self.directory = Path(place)
+            self.last = "".join(f"{line}\n" for line in lines).rstrip("\n") + "\n"
+
+    def _finish(self, command: list[str], given: str = "") -> str:
+        """Run a command to its end, which has to be a good one, and return what it prints."""
+        finished = subprocess.run(
+            command,
+            cwd=self.directory,
+            env=self.reader.environment,
+            input=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert finished.returncode == 0, f"{command} {given}\n{finished.stdout[-4000:]}"
+        return finished.stdout
