@@ -8,11 +8,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use support::api::{Api, Reply};
 use support::delivery::dead_letter::DeadLetters;
@@ -109,6 +109,29 @@ fn at_its_bound_nobody_is_told_until_the_file_is_moved_away() {
     assert!(!letters.is_full());
     assert_eq!(fs::read_to_string(&moved).unwrap(), "123456\n");
     assert_eq!(fs::read_to_string(&path).unwrap(), "later\n");
+}
+
+#[test]
+fn a_file_that_is_moved_away_while_it_is_written_is_not_begun_again_without_a_pause() {
+    let (path, moved) = (path("hurried"), path("hurried-away"));
+    let letters = Letters::start(&path, 1_000);
+    let (from, is_over) = (path.clone(), Arc::new(AtomicBool::new(false)));
+    let ends = Arc::clone(&is_over);
+    // How often there was a file to move.
+    let mover = std::thread::spawn(move || {
+        let mut count = 0;
+        while !ends.load(Ordering::Relaxed) {
+            count += u32::from(fs::rename(&from, &moved).is_ok());
+        }
+        count
+    });
+    let began = Instant::now();
+    block_on(letters.keeps("hurried", SHORTLY));
+    is_over.store(true, Ordering::Relaxed);
+    let (count, took) = (mover.join().unwrap(), began.elapsed());
+    // That of the start, one without a pause, and one after each pause of 50 ms or more.
+    let most = 2 + took.as_millis() / 50;
+    assert!(u128::from(count) <= most, "{count} times in {took:?}");
 }
 
 #[test]

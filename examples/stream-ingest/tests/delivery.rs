@@ -27,7 +27,8 @@ use support::delivery::{Delivery, Parcel, Reading, Recipient};
 use support::{Current, PATIENCE, Phase, Stats, Switch, config, forwarding};
 
 /// Pauses and times that suit a test.
-const QUICK: &str = "outlier.failures = 1000\nupstream.response = \"300ms\"\n";
+const QUICK: &str = "outlier.failures = 1000\n";
+const RESPONSE: &str = "upstream.response = \"300ms\"\n";
 const BACKOFF: &str = "retry.backoff = \"1ms\"\nretry.max_backoff = \"50ms\"\n";
 
 /// A reading with a value that tells its number.
@@ -66,6 +67,7 @@ impl Recipient for Sender {
 
     fn forget(&self, reading: &Reading) {
         self.forgotten.borrow_mut().push(*reading);
+        self.changed.notify_one();
     }
 
     fn lose(&self) {
@@ -96,7 +98,9 @@ impl Way {
         // Of an earlier run.
         let _ = std::fs::remove_file(&letters);
         let backoff = if settings.contains("backoff") { "" } else { BACKOFF };
-        let mut config = config(&forwarding(addresses, &format!("{QUICK}{backoff}{settings}\n")));
+        let response = if settings.contains("response") { "" } else { RESPONSE };
+        let own = format!("{QUICK}{response}{backoff}");
+        let mut config = config(&forwarding(addresses, &format!("{own}{settings}\n")));
         config.dead_letter.path.clone_from(&letters);
         let stats = Arc::<Stats>::default();
         let dead = DeadLetters::start(&config.dead_letter, &[Arc::clone(&stats)]).unwrap();
@@ -150,6 +154,17 @@ impl Way {
             self.sender.settled.borrow().iter().map(|reading| reading.sequence).collect();
         sequences.sort_unstable();
         sequences
+    }
+
+    /// Waits until so many are forgotten.
+    async fn forgotten(&self, count: usize) {
+        let enough = async {
+            while self.sender.forgotten.borrow().len() < count {
+                self.sender.changed.notified().await;
+            }
+        };
+        let outcome = timeout(PATIENCE, enough).await;
+        assert!(outcome.is_ok(), "only {} are forgotten", self.sender.forgotten.borrow().len());
     }
 
     /// The sequences of the dead letters, in order.
@@ -460,14 +475,113 @@ fn no_more_are_held_than_may_be_and_a_batch_that_is_stuck_keeps_no_other() {
     });
 }
 
+/// Whether a request has one of `bad`.
+fn has_bad(readings: &[Value]) -> bool {
+    readings.iter().any(|reading| reading["value"].as_f64().unwrap() < 0.0)
+}
+
+#[test]
+fn a_reading_with_which_a_request_never_ends_well_is_parted_from_the_others() {
+    for reply in [
+        Reply::Say(said(500, "")),
+        Reply::Say(said(400, "")),
+        Reply::Say("nonsense\r\n\r\n".to_owned()),
+        Reply::Close,
+        Reply::Reset,
+        Reply::Silence,
+    ] {
+        let faulty = reply.clone();
+        let answer = move |_, readings: &[Value]| {
+            if has_bad(readings) { faulty.clone() } else { Reply::Judge }
+        };
+        let api = Arc::new(Api::start(answer));
+        on_a_worker(async {
+            let settings = "upstream.response = \"20ms\"\nbatch = { readings = 8, age = \"1ms\" }";
+            let way = Way::before(&api, settings);
+            way.push_all((1..=8).map(|one| if one == 3 { bad(one) } else { reading(one) })).await;
+            let began = Instant::now();
+            for sequence in 9.. {
+                // Others are stored meanwhile, so it is not the API.
+                way.push(reading(sequence)).await;
+                sleep(Duration::from_millis(10)).await;
+                let settled = way.sender.settled.borrow();
+                if (1..=8).all(|one| one == 3 || settled.iter().any(|it| it.sequence == one)) {
+                    break;
+                }
+                assert!(began.elapsed() < PATIENCE, "{reply:?}: {} are settled", settled.len());
+            }
+            assert_eq!(way.dead(), [0; 0]);
+        });
+    }
+}
+
+#[test]
+fn where_every_batch_has_a_reading_that_fails_the_others_are_stored_still() {
+    let api = Arc::new(Api::start(|_, readings| {
+        if has_bad(readings) { Reply::Say(said(500, "")) } else { Reply::Judge }
+    }));
+    on_a_worker(async {
+        let way = Way::before(&api, "batch = { readings = 10, age = \"60m\" }");
+        // At another place in each batch, also as the first and as the last.
+        let is_bad = |one: &u32| one % 11 == 1;
+        way.push_all((1..=100).map(|one| if is_bad(&one) { bad(one) } else { reading(one) })).await;
+        let others: Vec<_> = (1..=100).filter(|one| !is_bad(one)).collect();
+        assert_eq!(way.settled(others.len()).await, others);
+        assert_eq!(way.dead(), [0; 0]);
+    });
+}
+
+#[test]
+fn while_nothing_is_stored_only_one_batch_parts_at_a_time() {
+    let api = Arc::new(Api::start(|_, _| Reply::Say(said(500, ""))));
+    on_a_worker(async {
+        let settings = "batch = { readings = 64, age = \"60m\" }\n\
+            retry = { share = 0.0, per_second = 0, backoff = \"1ms\", max_backoff = \"20s\" }";
+        let way = Way::before(&api, settings);
+        way.push_all((1..=1_280).map(reading)).await;
+        sleep(Duration::from_secs(3)).await;
+        // Its pauses grow all the while: after the first time, others take seconds each.
+        let halved = way.counted(|stats| &stats.delivery.batches_halved);
+        assert!((1..=4).contains(&halved), "{halved} times");
+    });
+}
+
+#[test]
+fn requests_that_hang_again_and_again_leave_slots_to_others() {
+    let seen = Arc::new(AtomicU64::new(0));
+    let asked = Arc::clone(&seen);
+    let api = Arc::new(Api::start(move |_, readings| {
+        if !has_bad(readings) {
+            return Reply::Judge;
+        }
+        asked.fetch_add(1, Ordering::Relaxed);
+        Reply::Silence
+    }));
+    on_a_worker(async {
+        let settings = "upstream.response = \"1s\"\nbatch = { readings = 1, in_flight = 2 }\n\
+            retry = { share = 0.0, per_second = 0, backoff = \"1ms\", max_backoff = \"1ms\" }";
+        let way = Way::before(&api, settings);
+        way.push_all((1..=8).map(bad)).await;
+        while seen.load(Ordering::Relaxed) < 9 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let began = Instant::now();
+        for sequence in 9..=14 {
+            way.push(reading(sequence)).await;
+            way.settled(sequence as usize - 8).await;
+        }
+        // Each would wait for the tries of all eight, two at once.
+        assert!(began.elapsed() < Duration::from_secs(5), "after {:?}", began.elapsed());
+    });
+}
+
 #[test]
 fn readings_that_always_fail_delay_no_others() {
     let seen = Arc::new(Mutex::new(BTreeSet::new()));
     let asked = Arc::clone(&seen);
     let api = Arc::new(Api::start(move |_, readings| {
         asked.lock().unwrap().extend(readings.iter().map(|reading| key(reading).2));
-        let is_bad = readings.iter().any(|reading| reading["value"].as_f64().unwrap() < 0.0);
-        if is_bad { Reply::Say(said(500, "")) } else { Reply::Judge }
+        if has_bad(readings) { Reply::Say(said(500, "")) } else { Reply::Judge }
     }));
     on_a_worker(async {
         let settings = "retry.backoff = \"1ms\"\nretry.max_backoff = \"1s\"\nbatch.age = \"1ms\"";
@@ -524,6 +638,54 @@ fn an_api_that_asks_for_a_pause_is_asked_nothing_meanwhile() {
     });
 }
 
+/// An answer that asks for a pause of so many seconds.
+fn busy(seconds: u32) -> Reply {
+    Reply::Say(format!("HTTP/1.1 503 Busy\r\nretry-after: {seconds}\r\ncontent-length: 0\r\n\r\n"))
+}
+
+#[test]
+fn an_endpoint_that_asks_for_a_pause_keeps_nothing_from_the_others() {
+    let well = Arc::new(Api::well());
+    let others = [Api::start(|_, _| busy(20)), Api::start(|_, _| busy(20))];
+    let stored = Arc::clone(&well);
+    on_a_worker(async {
+        let addresses = [others[0].address, well.address, others[1].address];
+        let settings = "batch = { readings = 1, in_flight = 1 }\n\
+            retry = { backoff = \"1ms\", max_backoff = \"20s\" }";
+        let way = Way::start(&addresses, settings, move |key| stored.has(key));
+        let began = Instant::now();
+        way.push_all((1..=100).map(reading)).await;
+        way.settled(100).await;
+        assert!(began.elapsed() < Duration::from_secs(10), "after {:?}", began.elapsed());
+    });
+    // Neither has answered with anything else, so each seems to be the quickest.
+    let asked = others.each_ref().map(|other| other.requests().len());
+    assert_eq!(asked, [1, 1]);
+}
+
+#[test]
+fn when_all_endpoints_ask_for_a_pause_the_first_that_ends_does() {
+    let patient = |seconds| {
+        Arc::new(Api::start(
+            move |number, _| if number == 0 { busy(seconds) } else { Reply::Judge },
+        ))
+    };
+    let (soon, late) = (patient(1), patient(20));
+    let stored = Arc::clone(&soon);
+    on_a_worker(async {
+        let addresses = [late.address, soon.address];
+        let settings = "batch = { readings = 1, in_flight = 1 }\n\
+            retry = { backoff = \"1ms\", max_backoff = \"20s\" }";
+        let way = Way::start(&addresses, settings, move |key| stored.has(key));
+        let began = Instant::now();
+        way.push_all((1..=20).map(reading)).await;
+        way.settled(20).await;
+        let took = began.elapsed();
+        assert!((1.0..10.0).contains(&took.as_secs_f64()), "after {took:?}");
+    });
+    assert_eq!((late.requests().len(), soon.requests().len()), (1, 21));
+}
+
 #[test]
 fn a_drain_waits_for_no_batch_to_fill() {
     let api = Arc::new(Api::well());
@@ -561,17 +723,45 @@ fn after_a_batch_that_was_too_large_others_are_not() {
 }
 
 #[test]
+fn a_single_reading_that_is_too_large_is_not_sent_again_at_once() {
+    let api = Arc::new(Api::start(|_, _| Reply::Say(said(413, ""))));
+    on_a_worker(async {
+        let way = Way::before(&api, "retry.backoff = \"1ms\"\nretry.max_backoff = \"20s\"");
+        way.push(reading(1)).await;
+        sleep(Duration::from_secs(1)).await;
+    });
+    assert_eq!(api.requests(), [1]);
+}
+
+#[test]
 fn dead_letters_that_wait_keep_no_good_reading_out() {
     let api = Arc::new(Api::well());
     on_a_worker(async {
         let way = Way::before(&api, "limits.queued_readings = 10\ndead_letter.bytes = 100");
         way.push_all((1..=1_030).map(|one| Reading { measured_at: 0, ..reading(one) })).await;
         // Of those 1 024 wait, and the others are to come again.
-        let forgotten: Vec<_> =
+        way.forgotten(6).await;
+        let mut forgotten: Vec<_> =
             way.sender.forgotten.borrow().iter().map(|reading| reading.sequence).collect();
+        forgotten.sort_unstable();
         assert_eq!(forgotten, (1_025..=1_030).collect::<Vec<_>>());
+        // It is known by now that the file is full.
+        let began = Instant::now();
+        way.push(Reading { measured_at: 0, ..reading(1_031) }).await;
+        assert_eq!(way.sender.forgotten.borrow().len(), 7, "after {:?}", began.elapsed());
         way.push_all((2_001..=2_100).map(reading)).await;
         assert_eq!(way.settled(100).await, (2_001..=2_100).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn more_dead_letters_than_may_wait_at_once_are_kept_where_the_disk_is_well() {
+    let api = Arc::new(Api::well());
+    on_a_worker(async {
+        let way = Way::before(&api, "");
+        way.push_all((1..=1_100).map(|one| Reading { measured_at: 0, ..reading(one) })).await;
+        assert_eq!(way.settled(1_100).await, (1..=1_100).collect::<Vec<_>>());
+        assert_eq!(*way.sender.forgotten.borrow(), []);
     });
 }
 

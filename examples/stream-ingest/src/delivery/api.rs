@@ -52,8 +52,9 @@ struct Answer {
 }
 
 impl Route {
-    /// One try, and one more when another endpoint may do better and the budget has it. Each goes to
-    /// another endpoint than the one that was tried last, where there is one.
+    /// One try, and one more when another endpoint may do better and the budget has it: also when the first
+    /// wants to be left alone. Each goes to another endpoint than the one that was tried last, where there
+    /// is one.
     pub async fn send(
         &self,
         body: Bytes,
@@ -63,7 +64,7 @@ impl Route {
         self.budget.deposit();
         let first = self.pick(tried.as_ref())?;
         let outcome = self.attempt(&first, body.clone()).await;
-        let may_help = matches!(&outcome, Err(miss) if miss.failure.row().elsewhere);
+        let may_help = matches!(&outcome, Err(miss) if miss.failure.row().elsewhere || miss.retry_after.is_some());
         let second = may_help.then(|| self.pick(Some(&first))).and_then(Result::ok);
         *tried = Some(first);
         let Some(second) = second.filter(|_| self.budget.withdraw()) else {
@@ -75,12 +76,26 @@ impl Route {
         outcome
     }
 
+    /// The least busy of the others in place of one that wants to be left alone.
     fn pick(&self, tried: Option<&Rc<Endpoint>>) -> Result<Rc<Endpoint>, Failure> {
         let most = self.config.upstream.max_in_flight;
-        self.cluster.pick(tried, most).map_err(|nowhere| match nowhere {
+        let picked = self.cluster.pick(tried, most).map_err(|nowhere| match nowhere {
             Nowhere::Unhealthy => Failure::NoHealthyEndpoint,
             Nowhere::Full => Failure::Overloaded,
-        })
+        })?;
+        let is_silent = |endpoint: &Endpoint| self.silence.end(endpoint.address()).is_some();
+        if !is_silent(&picked) {
+            return Ok(picked);
+        }
+        // Those that are not fit are used where the cluster uses them.
+        let is_usable = |endpoint: &Endpoint| self.is_fit(endpoint) || !self.is_fit(&picked);
+        let is_tried =
+            |endpoint: &Rc<Endpoint>| tried.is_some_and(|tried| Rc::ptr_eq(tried, endpoint));
+        let others = self.cluster.endpoints.iter().filter(|endpoint| {
+            !is_silent(endpoint) && is_usable(endpoint) && endpoint.record.in_flight() < most
+        });
+        let least = others.min_by_key(|other| (is_tried(other), other.record.in_flight()));
+        least.cloned().ok_or(Failure::Throttled)
     }
 
     /// Asks one endpoint, and remembers how that went.
@@ -93,8 +108,12 @@ impl Route {
                 let now = Instant::now();
                 self.cluster.answered(endpoint, now, now - began);
             }
-            Err(Miss { failure, .. }) => {
+            Err(Miss { failure, retry_after, .. }) => {
                 let cause = failure.row();
+                if let Some(time) = retry_after {
+                    let most = self.config.retry.max_backoff;
+                    self.silence.begin(endpoint.address(), (*time).min(most));
+                }
                 endpoint.record.causes.count(*failure);
                 if cause.blame {
                     self.cluster.failed(endpoint, cause.name, &self.config.outlier);

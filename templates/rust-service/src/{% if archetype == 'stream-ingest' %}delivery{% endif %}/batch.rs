@@ -2,17 +2,18 @@
 
 use std::mem;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 
 use super::api::{Miss, Verdict};
 use super::failure::Failure;
 use super::problem::Problem;
-use super::{Delivery, Parcel, backoff, body, letter};
+use super::{Delivery, Parcel, acquire, backoff, body, letter};
 use crate::stats::{Gauge, add, count};
 use crate::upstream::Endpoint;
 
@@ -31,8 +32,12 @@ const SUSPICIOUS: u32 = 4;
 #[derive(Default)]
 struct Failures {
     in_a_row: u32,
+    /// Those of them that may come of what is in it.
+    answers: u32,
     /// How many batches the API had stored when it began.
     stored: u64,
+    /// Held by a batch that parts although none is stored.
+    probe: Option<OwnedSemaphorePermit>,
     /// Where it was tried last.
     tried: Option<Rc<Endpoint>>,
 }
@@ -53,8 +58,8 @@ impl Delivery {
         while !batch.is_empty() {
             let is_new = slot.is_some();
             let held = match slot.take() {
-                Some(slot) => slot,
-                None => self.slot().await,
+                Some(slot) => (None, slot),
+                None => (Some(acquire(&self.retries).await), self.slot().await),
             };
             let outcome = self.send(&batch, &mut failures.tried).await;
             drop(held);
@@ -74,7 +79,7 @@ impl Delivery {
         self.ages.tell(self.queue.oldest());
     }
 
-    /// Waits until a batch may be tried again. When it fails for what is in it, its halves part.
+    /// Waits until a batch may be tried again. When it seems to fail for what is in it, its halves part.
     async fn failed(
         self: &Rc<Self>,
         batch: &mut Vec<Parcel>,
@@ -92,18 +97,35 @@ impl Delivery {
             failures.stored = stored;
         }
         failures.in_a_row += 1;
-        let is_answered = matches!(miss.failure, Failure::ServerError | Failure::Misconfigured);
-        let is_suspicious = failures.in_a_row >= SUSPICIOUS && stored > failures.stored;
-        if is_answered && is_suspicious && batch.len() > 1 {
+        failures.answers += u32::from(is_answer(miss.failure));
+        let is_suspicious = failures.answers >= SUSPICIOUS;
+        if is_suspicious && batch.len() == 1 {
+            // It may be this reading or all: another batch may find out.
+            failures.probe = None;
+        } else if is_suspicious && stored > failures.stored {
             *failures = Failures::default();
             return self.halve(batch);
+        } else if is_suspicious && self.probes(failures) {
+            // Its pauses go on growing, because it may well be the API.
+            failures.answers = 0;
+            self.halve(batch);
         }
         let retry = &self.route().config.retry;
-        if let Some(time) = miss.retry_after {
-            let until = Instant::now() + time.min(retry.max_backoff);
-            self.silent_until.set(self.silent_until.get().max(Some(until)));
-        }
-        sleep(backoff::pause(failures.in_a_row, retry, &self.chance)).await;
+        sleep(if miss.status == TOO_LARGE.status {
+            // No try is better before somebody changes the settings of the API.
+            retry.max_backoff
+        } else {
+            backoff::pause(failures.in_a_row, retry, &self.chance)
+        })
+        .await;
+    }
+
+    /// Where each batch has a reading that fails, none is stored that would tell it from an API that is not
+    /// well. So one batch at a time parts all the same; a piece of it that is stored tells.
+    fn probes(&self, failures: &mut Failures) -> bool {
+        let probe = failures.probe.take();
+        failures.probe = probe.or_else(|| Arc::clone(&self.probe).try_acquire_owned().ok());
+        failures.probe.is_some()
     }
 
     /// The API has said something about a batch.
@@ -118,9 +140,6 @@ impl Delivery {
         batch: &[Parcel],
         tried: &mut Option<Rc<Endpoint>>,
     ) -> Result<Verdict, Miss> {
-        while let Some(until) = self.silent_until.get().filter(|until| *until > Instant::now()) {
-            sleep_until(until).await;
-        }
         let _under_way = Gauge::new(&self.stats, |stats| &stats.delivery.batches_in_flight);
         let mut body = self.spare.borrow_mut().pop().unwrap_or_default();
         body::write(batch.iter().map(|parcel| &parcel.reading), &mut body);
@@ -143,10 +162,11 @@ impl Delivery {
         match verdict {
             Verdict::Refused(problem) => self.part(batch, problem),
             Verdict::TooLarge => {
-                self.shrunk.set(Some((batch.len() / 2, Instant::now())));
+                self.size.too_many(batch.len());
                 self.halve(batch);
             }
             Verdict::Stored => {
+                self.size.stored(batch.len());
                 count(&self.stats.delivery.batches_stored);
                 add(&self.stats.delivery.readings_stored, batch.len() as u64);
                 self.leave(batch.len());
@@ -181,4 +201,16 @@ impl Delivery {
         let other = batch.split_off(batch.len() / 2);
         self.launch(other, None);
     }
+}
+
+/// Whether an endpoint had the batch when it failed, as it has where a reading makes it hang or crash.
+fn is_answer(failure: Failure) -> bool {
+    matches!(
+        failure,
+        Failure::ServerError
+            | Failure::Misconfigured
+            | Failure::AnswerTimeout
+            | Failure::AnswerIncomplete
+            | Failure::AnswerMalformed
+    )
 }

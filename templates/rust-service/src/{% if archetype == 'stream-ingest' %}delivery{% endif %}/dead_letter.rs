@@ -31,7 +31,10 @@ struct Letter {
 
 /// A way to the thread.
 #[derive(Clone)]
-pub struct DeadLetters(mpsc::Sender<Letter>);
+pub struct DeadLetters {
+    letters: mpsc::Sender<Letter>,
+    stats: Arc<Stats>,
+}
 
 impl DeadLetters {
     /// The thread ends when this and all clones are gone. What it measures is of the process, and kept with
@@ -40,7 +43,7 @@ impl DeadLetters {
         let (sender, letters) = mpsc::channel(ROOM);
         let Settings { path, bytes } = settings.clone();
         let stats = workers.first().map(Arc::clone).unwrap_or_default();
-        let mut file = LetterFile { path, most: bytes, open: None, stats };
+        let mut file = LetterFile { path, most: bytes, open: None, stats: Arc::clone(&stats) };
         match file.ready() {
             // The process that this one takes over from has it until it ends.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -55,13 +58,18 @@ impl DeadLetters {
         }
         let thread = std::thread::Builder::new().name("dead-letters".to_owned());
         thread.spawn(move || write(letters, file))?;
-        Ok(Self(sender))
+        Ok(Self { letters: sender, stats })
+    }
+
+    /// Whether the last that were to be written could not be.
+    pub fn is_full(&self) -> bool {
+        self.stats.delivery.dead_letter_full.load(Relaxed) != 0
     }
 
     /// Returns when the line is on the disk, however long that takes.
     pub async fn keep(&self, line: String) {
         let (kept, is_kept) = oneshot::channel();
-        if self.0.send(Letter { line, kept }).await.is_err() || is_kept.await.is_err() {
+        if self.letters.send(Letter { line, kept }).await.is_err() || is_kept.await.is_err() {
             // The thread has gone, and with it whoever could say that it is.
             std::future::pending::<()>().await;
         }
@@ -120,8 +128,8 @@ struct LetterFile {
 }
 
 impl LetterFile {
-    /// Writes as many of these as there is room for, and waits until they are on the disk. None when the file
-    /// is another one by then; that it could not be done is an error.
+    /// Writes as many of these as there is room for, and waits until they are on the disk. That it could not
+    /// be done is an error, and so is that the file is another one by then.
     fn append(&mut self, letters: &[Letter]) -> io::Result<usize> {
         let outcome = self.ready().and_then(|length| {
             let mut bytes = Vec::new();
@@ -144,8 +152,14 @@ impl LetterFile {
                 return Err(error);
             }
             self.measured(length + bytes.len() as u64);
-            // Whoever has moved it away meanwhile may have taken it without these.
-            Ok(if is_same(file, &self.path) { count } else { 0 })
+            if !is_same(file, &self.path) {
+                // Whoever has moved it away may have taken it without these.
+                return Err(io::Error::new(
+                    io::ErrorKind::Interrupted,
+                    "it was moved away meanwhile",
+                ));
+            }
+            Ok(count)
         });
         if outcome.is_err() {
             self.open = None;

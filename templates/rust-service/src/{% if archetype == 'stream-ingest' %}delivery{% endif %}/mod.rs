@@ -16,6 +16,8 @@ mod problem;
 mod queue;
 mod reading;
 mod route;
+mod silence;
+mod size;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -25,7 +27,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_local;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use self::ages::Ages;
 pub use self::api::RequestBody;
@@ -35,6 +37,8 @@ use self::queue::Queue;
 use self::reading::Unfit;
 pub use self::reading::{Parcel, Reading, Recipient};
 use self::route::Route;
+use self::silence::Silence;
+use self::size::Size;
 use crate::settings::Current;
 use crate::shutdown::Phases;
 use crate::stats::{Stats, change, count};
@@ -44,6 +48,9 @@ use crate::upstream::chance::Chance;
 const PATIENCE: u32 = 30;
 /// Dead letters of one worker that wait to be on the disk.
 const LETTERS: usize = 1_024;
+/// Others that wait for a place among these, and for how long: a disk that is slow is not full.
+const CROWD: usize = 4_096;
+const PLACE: Duration = Duration::from_secs(1);
 
 /// One worker's way to the API.
 pub struct Delivery {
@@ -57,16 +64,22 @@ pub struct Delivery {
     queue: Queue,
     /// For requests that are under way at once.
     slots: Arc<Semaphore>,
+    /// For those among them that are tries again: half of them, so that new batches find a slot.
+    retries: Arc<Semaphore>,
+    /// For the batch that parts although none is stored.
+    probe: Arc<Semaphore>,
     /// For dead letters that wait.
     letters: Arc<Semaphore>,
+    /// For those that wait for a place among these.
+    crowd: Arc<Semaphore>,
     /// New batches in a row whose first try has failed, with no answer about any batch since.
     strikes: Cell<u32>,
     /// Whether batches may wait to be filled, which ends with a drain.
     patient: Cell<bool>,
-    /// How many readings were not too many for the API, and when others were.
-    shrunk: Cell<Option<(usize, Instant)>>,
-    /// Until when the API wants to be left alone.
-    silent_until: Cell<Option<Instant>>,
+    /// How many readings are not too many for the API.
+    size: Size,
+    /// Which endpoints want to be left alone.
+    silence: Rc<Silence>,
     /// So many batches fail before the API is thought not to be well.
     in_flight: u32,
     chance: Chance,
@@ -87,7 +100,9 @@ impl Delivery {
         mut phases: Phases,
         seed: u64,
     ) -> Rc<Self> {
-        let route = Route::new(Arc::clone(&current.load()), worker, workers, seed);
+        let silence = Rc::<Silence>::default();
+        let settings = Arc::clone(&current.load());
+        let route = Route::new(settings, worker, workers, Rc::clone(&silence), seed);
         let config = Arc::clone(&route.config);
         let ages = Ages::new(route.settings.clock, Arc::clone(&stats));
         let delivery = Rc::new(Self {
@@ -100,11 +115,14 @@ impl Delivery {
             dead_letters,
             queue: Queue::new(config.limits.queued_readings.div_ceil(workers)),
             slots: Arc::new(Semaphore::new(config.batch.in_flight)),
+            retries: Arc::new(Semaphore::new((config.batch.in_flight / 2).max(1))),
+            probe: Arc::new(Semaphore::new(1)),
             letters: Arc::new(Semaphore::new(LETTERS)),
+            crowd: Arc::new(Semaphore::new(CROWD)),
             strikes: Cell::default(),
             patient: Cell::new(true),
-            shrunk: Cell::default(),
-            silent_until: Cell::default(),
+            size: Size::default(),
+            silence,
             in_flight: u32::try_from(config.batch.in_flight).unwrap_or(u32::MAX),
             chance: Chance::new(seed),
             complaints: Complaints::default(),
@@ -159,45 +177,61 @@ impl Delivery {
         } else {
             config.batch.age
         };
-        (self.most(config.batch.readings), age)
-    }
-
-    /// So many readings, or as many as the API took where that was too large: twice as many each minute.
-    fn most(&self, readings: usize) -> usize {
-        let Some((fewer, since)) = self.shrunk.get() else {
-            return readings;
-        };
-        let minutes = u32::try_from(since.elapsed().as_secs() / 60).unwrap_or(u32::MAX);
-        let factor = 1_usize.checked_shl(minutes).unwrap_or(usize::MAX);
-        fewer.saturating_mul(factor).min(readings)
+        (self.size.most(config.batch.readings), age)
     }
 
     fn launch(self: &Rc<Self>, batch: Vec<Parcel>, slot: Option<OwnedSemaphorePermit>) {
         spawn_local(Rc::clone(self).deliver(batch, slot));
     }
 
+    /// For a request at once: nobody has one who waits for an endpoint that wants to be left alone.
     async fn slot(&self) -> OwnedSemaphorePermit {
-        match Arc::clone(&self.slots).acquire_owned().await {
-            Ok(slot) => slot,
-            // It is never closed.
-            Err(_) => std::future::pending().await,
+        loop {
+            let slot = acquire(&self.slots).await;
+            let Some(end) = self.route().silent_until() else {
+                return slot;
+            };
+            drop(slot);
+            sleep_until(end).await;
         }
     }
 
     /// Has a reading acknowledged once its letter is on the disk. Where too many wait for that it is
     /// forgotten: good readings must not wait for the room that these would take.
     fn bury(self: &Rc<Self>, parcel: Parcel, letter: String) {
-        let Ok(place) = Arc::clone(&self.letters).try_acquire_owned() else {
-            count(&self.stats.delivery.readings_deferred);
-            return parcel.forget();
-        };
         let delivery = Rc::clone(self);
-        spawn_local(async move {
-            delivery.dead_letters.keep(letter).await;
-            drop(place);
-            count(&delivery.stats.delivery.readings_refused);
-            delivery.settle([parcel]);
-        });
+        if let Ok(place) = Arc::clone(&self.letters).try_acquire_owned() {
+            spawn_local(delivery.keep(parcel, letter, place));
+        } else if let Some(turn) = self.turn() {
+            spawn_local(async move {
+                let place = timeout(PLACE, acquire(&delivery.letters)).await;
+                drop(turn);
+                match place {
+                    Ok(place) => delivery.keep(parcel, letter, place).await,
+                    Err(_) => delivery.defer(parcel),
+                }
+            });
+        } else {
+            self.defer(parcel);
+        }
+    }
+
+    /// Of one that may wait for a place: none when there will be no place soon.
+    fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        let is_full = self.dead_letters.is_full();
+        (!is_full).then(|| Arc::clone(&self.crowd).try_acquire_owned().ok()).flatten()
+    }
+
+    async fn keep(self: Rc<Self>, parcel: Parcel, letter: String, place: OwnedSemaphorePermit) {
+        self.dead_letters.keep(letter).await;
+        drop(place);
+        count(&self.stats.delivery.readings_refused);
+        self.settle([parcel]);
+    }
+
+    fn defer(&self, parcel: Parcel) {
+        count(&self.stats.delivery.readings_deferred);
+        parcel.forget();
     }
 
     /// Each of these is durable.
@@ -220,9 +254,17 @@ impl Delivery {
         let now = self.current.load();
         let mut route = self.route.borrow_mut();
         if !Arc::ptr_eq(&now, &route.settings) {
-            let settings = Arc::clone(&now);
-            *route = Rc::new(Route::new(settings, self.worker, self.workers, self.seed));
+            let (settings, silence) = (Arc::clone(&now), Rc::clone(&self.silence));
+            *route = Rc::new(Route::new(settings, self.worker, self.workers, silence, self.seed));
         }
         Rc::clone(&route)
+    }
+}
+
+async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    match Arc::clone(semaphore).acquire_owned().await {
+        Ok(permit) => permit,
+        // It is never closed.
+        Err(_) => std::future::pending().await,
     }
 }
