@@ -113,7 +113,7 @@ fn at_its_bound_nobody_is_told_until_the_file_is_moved_away() {
 
 #[test]
 fn a_file_that_is_moved_away_while_it_is_written_is_not_begun_again_without_a_pause() {
-    let (path, moved) = (path("hurried"), path("hurried-away"));
+    let (path, aside) = (path("hurried"), path("hurried-away"));
     let letters = Letters::start(&path, 1_000);
     let (from, is_over) = (path.clone(), Arc::new(AtomicBool::new(false)));
     let ends = Arc::clone(&is_over);
@@ -121,7 +121,7 @@ fn a_file_that_is_moved_away_while_it_is_written_is_not_begun_again_without_a_pa
     let mover = std::thread::spawn(move || {
         let mut count = 0;
         while !ends.load(Ordering::Relaxed) {
-            count += u32::from(fs::rename(&from, &moved).is_ok());
+            count += u32::from(fs::rename(&from, &aside).is_ok());
         }
         count
     });

@@ -64,7 +64,9 @@ impl Route {
         self.budget.deposit();
         let first = self.pick(tried.as_ref())?;
         let outcome = self.attempt(&first, body.clone()).await;
-        let may_help = matches!(&outcome, Err(miss) if miss.failure.row().elsewhere || miss.retry_after.is_some());
+        let may_help = outcome
+            .as_ref()
+            .is_err_and(|miss| miss.failure.row().elsewhere || miss.retry_after.is_some());
         let second = may_help.then(|| self.pick(Some(&first))).and_then(Result::ok);
         *tried = Some(first);
         let Some(second) = second.filter(|_| self.budget.withdraw()) else {

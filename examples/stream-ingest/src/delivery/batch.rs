@@ -24,8 +24,8 @@ const TOO_LARGE: Miss = Miss {
     retry_after: None,
 };
 
-/// A batch fails so many times in a row, while others are stored, before it is thought that it is one of its
-/// readings.
+/// A batch fails so many times in a row with an endpoint that had it, before it is thought that it may be one
+/// of its readings.
 const SUSPICIOUS: u32 = 4;
 
 /// How a batch has failed since the API has said something about it.
@@ -57,12 +57,14 @@ impl Delivery {
         let mut failures = Failures::default();
         while !batch.is_empty() {
             let is_new = slot.is_some();
+            let is_again = failures.in_a_row > 0;
+            let turn = if is_again { Some(acquire(&self.retries).await) } else { None };
             let held = match slot.take() {
-                Some(slot) => (None, slot),
-                None => (Some(acquire(&self.retries).await), self.slot().await),
+                Some(slot) => slot,
+                None => self.slot().await,
             };
             let outcome = self.send(&batch, &mut failures.tried).await;
-            drop(held);
+            drop((held, turn));
             match outcome {
                 Ok(Verdict::TooLarge) if batch.len() == 1 => {
                     self.failed(&mut batch, &mut failures, &TOO_LARGE, is_new).await;

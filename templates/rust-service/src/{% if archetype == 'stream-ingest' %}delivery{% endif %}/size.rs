@@ -61,7 +61,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_grows_at_once_but_not_to_what_was_too_large_within_a_minute() {
         let size = Size::default();
-        [500, 16, 8].into_iter().for_each(|refused| size.too_many(refused));
+        for refused in [500, 16, 8] {
+            size.too_many(refused);
+        }
         size.stored(3);
         assert_eq!(size.most(500), 4, "there could have been more");
         size.stored(4);
