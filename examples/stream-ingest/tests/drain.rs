@@ -5,13 +5,14 @@ mod support;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::TcpStream;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
 use stream_ingest::ingest::end::End;
 use stream_ingest::tally::Tally;
 
-use support::device::{Device, reading};
+use support::device::{Device, hello, reading};
 use support::{STUCK, Upstream, block_on, get, metric, serves, start, start_before, until};
 
 const DEVICES: u32 = 50;
@@ -98,6 +99,24 @@ fn what_can_not_be_stored_is_not_acknowledged_and_counted() {
     }
     let ends = Tally::sum(&metrics.workers, |stats| &stats.ingest.ends);
     assert_eq!(ends[End::Aborted as usize], 3);
+}
+
+#[test]
+fn devices_that_are_not_welcomed_yet_hold_up_no_drain() {
+    let upstream = Upstream::well();
+    let service = start_before(&[&upstream], "");
+    let metrics = service.metrics.clone();
+    // More than are welcomed in seconds, over each connection as many as are read at once.
+    let mut lines: Vec<_> =
+        (0..100).map(|line| Device::connect(service.address, 32 * line)).collect();
+    for line in &mut lines {
+        line.send(&(line.id..line.id + 32).flat_map(hello).collect::<Vec<_>>());
+    }
+    until(|| metric(&service, "frames_total{kind=\"hello\"}") == 3_200);
+    let aborted = block_on(service.drain(Duration::ZERO, Duration::from_mins(1)));
+    assert_eq!(aborted.unwrap(), 0);
+    let welcomes = metrics.workers.iter().map(|stats| stats.ingest.welcomes.load(Relaxed));
+    assert!(welcomes.sum::<u64>() < 3_200, "none was left that waited");
 }
 
 #[test]

@@ -6,11 +6,12 @@ mod support;
 
 use std::io::{ErrorKind, Write};
 use std::net::Shutdown;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use support::device::{Device, Sent, frame, hello, reading};
 use support::{
@@ -33,6 +34,11 @@ fn held_up() -> (Upstream, Arc<AtomicBool>) {
         if is_well.load(Ordering::SeqCst) { answered(200, "{}") } else { answered(500, "") }
     });
     (upstream, well)
+}
+
+/// Hellos of these devices.
+fn hellos(devices: Range<u32>) -> Vec<u8> {
+    devices.flat_map(hello).collect()
 }
 
 const SOON: &str = "retry = { backoff = \"10ms\", max_backoff = \"20ms\" }";
@@ -197,20 +203,46 @@ fn as_many_devices_as_may_share_a_line_are_all_acknowledged_and_one_more_ends_it
 }
 
 #[test]
+fn a_device_that_has_too_many_epochs_on_their_way_is_closed() {
+    let (upstream, _) = held_up();
+    let service = start_before(&[&upstream], "limits.device_readings = 1_000_000");
+    let mut device = Device::connect(service.address, 42);
+    let epochs = 1_795_000_000_000..1_795_000_001_025;
+    device.send(&epochs.flat_map(|epoch| reading(42, epoch, 1, 1)).collect::<Vec<_>>());
+    assert!(device.next().is_err());
+    until(|| metric(&service, "connections_ended_total{cause=\"too_many_devices\"}") == 1);
+}
+
+#[test]
 fn a_flood_of_hellos_does_not_move_epochs_away_from_the_clock() {
     let upstream = Upstream::well();
     let service = start_before(&[&upstream], "workers = 2");
     let mut flood = Device::connect(service.address, 1);
     let mut writer = flood.client.stream.try_clone().unwrap();
-    let flooding =
-        std::thread::spawn(move || while writer.write_all(&hello(1).repeat(50)).is_ok() {});
+    let flooding = std::thread::spawn(move || while writer.write_all(&hellos(0..50)).is_ok() {});
     // A second's share at once, and more.
     (0..2_500).for_each(|_| _ = flood.next().unwrap());
-    let mut other = Device::connect(service.address, 2);
+    let mut other = Device::connect(service.address, 50);
     let (epoch, now) = (other.hello(), now());
     assert!(epoch < now + 1_100, "{} ms ahead", epoch - now);
     flood.client.stream.shutdown(Shutdown::Both).unwrap();
     flooding.join().unwrap();
+}
+
+#[test]
+fn readings_do_not_wait_for_the_welcomes_of_devices_before_them() {
+    let upstream = Upstream::well();
+    let service = start_before(&[&upstream], "");
+    // More than are welcomed in seconds.
+    let mut lines: Vec<_> =
+        (0..64).map(|line| Device::connect(service.address, 64 * line)).collect();
+    for line in &mut lines {
+        line.send(&hellos(line.id..line.id + 64));
+    }
+    let last = lines.last_mut().unwrap();
+    last.reading(1_795_000_000_000, 1, 1);
+    let welcomes = (0..).take_while(|_| last.next().unwrap().kind == 0x81).count();
+    assert!(welcomes < 64, "none is left that waits");
 }
 
 #[test]
@@ -337,14 +369,15 @@ fn without_frames_a_connection_ends_whatever_else_comes() {
 fn a_device_that_does_not_read_is_closed_and_takes_no_more_memory() {
     let upstream = Upstream::well();
     let service = start_before(&[&upstream], "timeouts.write = \"300ms\"");
-    let device = Device::connect(service.address, 42);
-    SockRef::from(&device.client.stream).set_recv_buffer_size(4_096).unwrap();
-    let greetings = hello(42).repeat(100);
-    let mut stream = &device.client.stream;
+    let device = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    device.set_recv_buffer_size(4_096).unwrap();
+    device.connect(&service.address.into()).unwrap();
+    device.set_write_timeout(Some(support::PATIENCE)).unwrap();
+    let greetings = hellos(0..60);
     let began = SystemTime::now();
     let broken = loop {
         assert!(began.elapsed().unwrap() < support::PATIENCE);
-        if let Err(error) = stream.write_all(&greetings) {
+        if let Err(error) = (&device).write_all(&greetings) {
             break error;
         }
     };

@@ -20,6 +20,7 @@ use proptest::sample::Index;
 use proptest::test_runner::TestCaseResult;
 
 use stream_ingest::delivery::{Reading, Recipient};
+use stream_ingest::ingest::end::End;
 use stream_ingest::ingest::session::{Session, Taken};
 use stream_ingest::shutdown::Work;
 
@@ -128,7 +129,7 @@ impl World {
         let sequence = base + place;
         let reading =
             Reading { device: source.0, epoch: source.1, sequence, measured_at: 0, value: 0 };
-        let taken = self.session.take(&reading, base);
+        let taken = self.session.take(&reading, base).unwrap();
         if sequence < known.base {
             // Nobody knows what became of it, and the device does not ask.
             prop_assert_eq!(taken, Taken::New);
@@ -198,4 +199,33 @@ fn what_is_durable_without_a_gap_is_acknowledged_and_nothing_else_and_nothing_is
         world.leaves()
     });
     outcome.unwrap();
+}
+
+#[test]
+fn a_device_that_says_hello_again_is_owed_one_welcome_until_it_leaves() {
+    let session = Session::new(Work::new().0);
+    for device in [1, 2, 1, 2, 2] {
+        session.owe(device);
+    }
+    assert_eq!(
+        [session.next_owed(), session.next_owed(), session.next_owed()],
+        [Some(1), Some(2), None]
+    );
+    session.owe(1);
+    assert_eq!(session.next_owed(), Some(1));
+}
+
+#[test]
+fn epochs_with_nothing_on_their_way_are_forgotten_and_too_many_others_end_a_connection() {
+    let session = Session::new(Work::new().0);
+    let reading = |epoch| Reading { device: 1, epoch, sequence: 1, measured_at: 0, value: 0 };
+    let take = |epoch| session.take(&reading(epoch), 1);
+    for epoch in 1..=1_024 {
+        assert_eq!(take(epoch), Ok(Taken::New));
+    }
+    assert_eq!(take(1_025), Err(End::TooManyDevices));
+    (1..=1_024).for_each(|epoch| session.settle(&reading(epoch)));
+    assert_eq!(take(1_025), Ok(Taken::New));
+    // Those that were used last are known still, and no others.
+    assert_eq!([take(1_024), take(900)], [Ok(Taken::Again), Ok(Taken::New)]);
 }

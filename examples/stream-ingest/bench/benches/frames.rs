@@ -44,7 +44,7 @@ fn frames(criterion: &mut Criterion) {
             for sequence in 1..=READINGS {
                 let Frame { device, epoch, .. } = reading(sequence);
                 let reading = Reading { device, epoch, sequence, measured_at: 0, value: 21_875 };
-                black_box(session.take(&reading, sequence));
+                black_box(session.take(&reading, sequence).unwrap());
                 session.settle(&reading);
                 out.clear();
                 let next = pin!(session.next(&mut out));

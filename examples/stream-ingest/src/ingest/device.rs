@@ -8,7 +8,7 @@ use super::allowance::Allowance;
 use super::end::End;
 
 /// Devices that a connection may carry. A line rarely has more than one.
-const CARRIED: usize = 64;
+pub const CARRIED: usize = 64;
 
 /// Those that are connected, or have used up their share. The lock is taken when a connection hears a device
 /// first, and when it ends.

@@ -16,6 +16,7 @@ pub mod session;
 mod source;
 pub mod stuffing;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -146,6 +147,7 @@ impl Ingest {
         passed.end = tokio::select! {
             biased;
             Err(end) = &mut sending => end,
+            never = self.welcome(&session) => match never {},
             end = self.read(&session, &mut from, &mut passed) => match end {
                 // It may listen still, for what it has sent.
                 End::DeviceClosed if matches!(peer, Peer::Address(_)) => {
@@ -230,7 +232,7 @@ impl Ingest {
         let Frame { device, epoch, sequence, body } = frame;
         passed.claims.hear(device, &self.shared.devices, config.limits.device_connections)?;
         match body {
-            Body::Hello { .. } => self.welcome(session, device, config).await,
+            Body::Hello { .. } => session.owe(device),
             Body::Reading { elapsed_ms, value, base } => {
                 passed.readings += 1;
                 count(&self.stats.ingest.readings);
@@ -242,7 +244,7 @@ impl Ingest {
                 let welcomed = i64::try_from(epoch).unwrap_or(i64::MAX);
                 let measured_at = welcomed.saturating_add(elapsed_ms);
                 let reading = Reading { device, epoch, sequence, measured_at, value };
-                match session.take(&reading, base) {
+                match session.take(&reading, base)? {
                     Taken::Again => count(&self.stats.ingest.readings_again),
                     Taken::New => {
                         let recipient = Rc::clone(session) as Rc<dyn Recipient>;
@@ -257,13 +259,19 @@ impl Ingest {
         Ok(())
     }
 
-    async fn welcome(&self, session: &Session, device: u32, config: &Config) {
-        session.has_room().await;
-        let epoch = self.shared.epochs.next().await;
-        count(&self.stats.ingest.welcomes);
-        session.send(Order::Welcome, device, epoch);
-        if let Some(period_ms) = config.device.period_ms() {
-            session.send(Order::Start { period_ms }, device, epoch);
+    /// Welcomes devices, one at each turn that the connection gets, for as long as it is read.
+    async fn welcome(&self, session: &Session) -> Infallible {
+        loop {
+            session.owes().await;
+            let epoch = self.shared.epochs.next().await;
+            let Some(device) = session.next_owed() else {
+                continue;
+            };
+            count(&self.stats.ingest.welcomes);
+            session.send(Order::Welcome, device, epoch);
+            if let Some(period_ms) = self.config().device.period_ms() {
+                session.send(Order::Start { period_ms }, device, epoch);
+            }
         }
     }
 

@@ -1,16 +1,20 @@
 //! What one connection knows of the readings that came over it, and what is to be sent over it.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 
 use tokio::sync::Notify;
 
+use super::device::CARRIED;
 use super::end::End;
 use super::frame::{HELD, Order};
 use crate::delivery::{Reading, Recipient};
 use crate::shutdown::Work;
 
-/// Of more epochs of devices, one with nothing on its way is forgotten. A device has one at a time.
+/// Of more epochs of devices, those with nothing on their way are forgotten. A device has one at a time.
 const EPOCHS: usize = 64;
+/// With so many, all with something on their way, there is no room for another.
+const MOST_EPOCHS: usize = 1_024;
 /// With so many bytes to be sent, no device is welcomed.
 const ROOM: usize = 512;
 
@@ -18,8 +22,8 @@ pub struct Session {
     state: RefCell<State>,
     /// There is something to send, or nothing is on its way any more.
     stirred: Notify,
-    /// There is room again for more to be sent.
-    emptied: Notify,
+    /// A device is owed a welcome, or there is room again for one.
+    owing: Notify,
     _work: Work,
 }
 
@@ -28,6 +32,8 @@ struct State {
     /// The one that was used last comes first.
     windows: Vec<Window>,
     out: Vec<u8>,
+    /// Devices that are to be welcomed, each once.
+    owed: VecDeque<u32>,
     on_the_way: usize,
     /// Nothing more will come.
     ended: bool,
@@ -61,21 +67,22 @@ impl Session {
         Self {
             state: RefCell::default(),
             stirred: Notify::new(),
-            emptied: Notify::new(),
+            owing: Notify::new(),
             _work: work,
         }
     }
 
-    /// A reading came. One that is new counts as on its way from here on.
-    pub fn take(&self, reading: &Reading, base: u32) -> Taken {
+    /// A reading came. One that is new counts as on its way from here on. An end when there is no room to know
+    /// of it.
+    pub fn take(&self, reading: &Reading, base: u32) -> Result<Taken, End> {
         let state = &mut *self.state.borrow_mut();
         let is_of = |window: &Window| window.is_of(reading);
         if !to_front(&mut state.windows, is_of) {
-            forget_one(&mut state.windows);
+            make_room(&mut state.windows)?;
             state.windows.insert(0, Window::new(reading, base));
         }
         let Some(window) = state.windows.first_mut() else {
-            return Taken::Again;
+            return Ok(Taken::Again);
         };
         let taken = window.take(reading.sequence, base);
         if taken == Taken::New {
@@ -84,7 +91,7 @@ impl Session {
         if window.due {
             self.stirred.notify_one();
         }
-        taken
+        Ok(taken)
     }
 
     pub fn send(&self, order: Order, device: u32, epoch: u64) {
@@ -92,11 +99,27 @@ impl Session {
         self.stirred.notify_one();
     }
 
-    /// Waits until not too much is to be sent.
-    pub async fn has_room(&self) {
-        while self.state.borrow().out.len() >= ROOM {
-            self.emptied.notified().await;
+    /// A device said hello. Until it is welcomed, saying so again adds nothing; nor does it when as many others
+    /// wait as a connection may carry.
+    pub fn owe(&self, device: u32) {
+        let owed = &mut self.state.borrow_mut().owed;
+        if owed.len() < CARRIED && !owed.contains(&device) {
+            owed.push_back(device);
+            self.owing.notify_one();
         }
+    }
+
+    /// Waits until a device is to be welcomed, and not too much is to be sent. There must not be more than one who
+    /// does.
+    pub async fn owes(&self) {
+        while !self.state.borrow().may_welcome() {
+            self.owing.notified().await;
+        }
+    }
+
+    /// The device whose turn it is to be welcomed.
+    pub fn next_owed(&self) -> Option<u32> {
+        self.state.borrow_mut().owed.pop_front()
     }
 
     /// Nothing more will come.
@@ -123,7 +146,7 @@ impl Session {
                     acks += 1;
                 }
                 if !out.is_empty() {
-                    self.emptied.notify_one();
+                    self.owing.notify_one();
                     return Ok(Some(acks));
                 }
                 if state.ended && state.on_the_way == 0 {
@@ -132,6 +155,12 @@ impl Session {
             }
             self.stirred.notified().await;
         }
+    }
+}
+
+impl State {
+    fn may_welcome(&self) -> bool {
+        !self.owed.is_empty() && self.out.len() < ROOM
     }
 }
 
@@ -252,13 +281,17 @@ fn to_front<T>(list: &mut [T], is_meant: impl Fn(&T) -> bool) -> bool {
     true
 }
 
-/// Makes room for one more where there are many: of those with nothing on its way, the one that was used longest
-/// ago goes. What is on its way is bounded elsewhere.
-fn forget_one(windows: &mut Vec<Window>) {
+/// Makes room for one more where there are many: of those with nothing on its way, the ones that were used longest
+/// ago go.
+fn make_room(windows: &mut Vec<Window>) -> Result<(), End> {
     let is_idle = |window: &Window| window.on_the_way == 0;
-    if windows.len() >= EPOCHS
-        && let Some(place) = windows.iter().rposition(is_idle)
-    {
-        windows.remove(place);
+    while windows.len() >= EPOCHS {
+        match windows.iter().rposition(is_idle) {
+            Some(place) => drop(windows.remove(place)),
+            None if windows.len() < MOST_EPOCHS => return Ok(()),
+            None => return Err(End::TooManyDevices),
+        }
     }
+    windows.shrink_to(EPOCHS);
+    Ok(())
 }

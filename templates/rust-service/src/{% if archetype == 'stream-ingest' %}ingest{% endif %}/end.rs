@@ -10,7 +10,7 @@ pub enum End {
     Unread,
     /// The device has as many others as it may.
     TooMany,
-    /// It carries more devices than a connection may.
+    /// It carries more devices, or epochs of them, than a connection may.
     TooManyDevices,
     /// By a drain, with nothing on its way any more.
     Drained,
