@@ -10,10 +10,11 @@ mod support;
 
 use std::alloc::System;
 use std::io::Read;
+use std::time::Duration;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use support::device::{Device, hello, reading};
-use support::{Upstream, forwarding, start, start_before};
+use support::{Upstream, block_on, forwarding, start, start_before};
 
 #[global_allocator]
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -92,4 +93,10 @@ fn from_the_socket_to_the_queue_and_to_the_acknowledgement_nothing_is_allocated(
         .collect();
     let bytes = region.change().bytes_allocated / devices.len();
     assert!(bytes <= 6 << 10, "{bytes} bytes for a connection");
+
+    let region = Region::new(GLOBAL);
+    let aborted = block_on(service.drain(Duration::ZERO, Duration::from_mins(1)));
+    assert_eq!(aborted.unwrap(), 0);
+    let bytes = region.change().bytes_allocated / devices.len();
+    assert!(bytes <= 1 << 10, "{bytes} bytes for a connection that a drain ends");
 }

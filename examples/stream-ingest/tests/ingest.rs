@@ -241,8 +241,8 @@ fn readings_do_not_wait_for_the_welcomes_of_devices_before_them() {
     }
     let last = lines.last_mut().unwrap();
     last.reading(1_795_000_000_000, 1, 1);
-    let welcomes = (0..).take_while(|_| last.next().unwrap().kind == 0x81).count();
-    assert!(welcomes < 64, "none is left that waits");
+    let kinds: Vec<_> = (0..64).map(|_| last.next().unwrap().kind).collect();
+    assert!(kinds.contains(&0x82), "it comes after all 64 welcomes");
 }
 
 #[test]
@@ -331,6 +331,23 @@ fn a_device_has_as_many_connections_as_it_may_and_one_more_once_one_has_ended() 
     drop(first);
     until(|| connect().try_hello().is_ok());
     second.hello();
+}
+
+#[test]
+fn a_device_that_has_too_many_connections_ends_none_that_others_share() {
+    let upstream = Upstream::well();
+    let service = start_before(&[&upstream], "limits.device_connections = 1");
+    let mut own = Device::connect(service.address, 42);
+    own.hello();
+    let mut line = Device::connect(service.address, 43);
+    let epoch = line.hello();
+    line.send(&reading(42, epoch, 1, 1));
+    line.reading(epoch, 1, 1);
+    let ack = Sent { kind: 0x82, device: 43, epoch, sequence: 1, body: Vec::new() };
+    assert_eq!(line.next().unwrap(), ack);
+    assert_eq!(metric(&service, "surplus_frames_total"), 1);
+    assert_eq!(upstream.sequences("0000002a"), [0_u64; 0]);
+    own.hello();
 }
 
 #[test]

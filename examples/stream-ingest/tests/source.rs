@@ -4,16 +4,18 @@
 
 mod support;
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 
-use support::device::{Sent, hello, reading, sent};
+use support::device::{Sent, frame, hello, reading, sent};
 use support::process::file;
-use support::{STUCK, Upstream, metric, serves, start, start_before, until};
+use support::{STUCK, Service, Upstream, block_on, metric, serves, start, start_before, until};
 
 /// The next frame that is written to a line.
 fn next(line: &mut impl Read) -> Sent {
@@ -24,6 +26,23 @@ fn next(line: &mut impl Read) -> Sent {
         bytes.extend(byte);
     }
     sent(&bytes).remove(0)
+}
+
+/// Starts the ingest at a serial line, and waits until it reads: the end of the device, and the path of the other.
+fn start_at_serial_line(upstream: &Upstream) -> (Service, File, String) {
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&controller).unwrap();
+    unlockpt(&controller).unwrap();
+    let path = ptsname(&controller, Vec::new()).unwrap().into_string().unwrap();
+    let service = start_before(&[upstream], &format!("source = {path:?}"));
+    let line = File::from(controller);
+    until(|| !tcgetattr(&line).unwrap().local_modes.contains(LocalModes::ECHO));
+    // What comes before it is opened is lost.
+    until(|| {
+        (&line).write_all(&frame(1, 0x03, 42, 0, 0, &[0; 15])).unwrap();
+        metric(&service, "frames_total{kind=\"status\"}") > 0
+    });
+    (service, line, path)
 }
 
 /// A path at which nothing is.
@@ -46,14 +65,8 @@ fn talk(line: &mut (impl Read + Write)) {
 
 #[test]
 fn a_serial_device_is_served_and_none_of_its_bytes_is_changed() {
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&controller).unwrap();
-    unlockpt(&controller).unwrap();
-    let path = ptsname(&controller, Vec::new()).unwrap().into_string().unwrap();
     let upstream = Upstream::well();
-    let service = start_before(&[&upstream], &format!("source = {path:?}"));
-    let mut line = File::from(controller);
-    until(|| !tcgetattr(&line).unwrap().local_modes.contains(LocalModes::ECHO));
+    let (service, mut line, _) = start_at_serial_line(&upstream);
     // What a terminal would take for its own, or for the end of a line.
     line.write_all(b"\x03\x04\x11\x13\r\n\x7f\x00").unwrap();
     until(|| metric(&service, "bad_frames_total") > 0);
@@ -61,6 +74,35 @@ fn a_serial_device_is_served_and_none_of_its_bytes_is_changed() {
     assert_eq!(upstream.sequences("0000002a"), [1]);
     assert_eq!(metric(&service, "connections"), 0, "it takes no place of a connection");
     assert!(serves(service.address));
+}
+
+#[test]
+fn a_serial_device_is_locked_until_it_is_closed() {
+    let upstream = Upstream::well();
+    let (service, _line, path) = start_at_serial_line(&upstream);
+    let other = File::from(open(&path, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap());
+    assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)));
+    block_on(service.drain(Duration::ZERO, Duration::from_mins(1))).unwrap();
+    other.try_lock().unwrap();
+}
+
+#[test]
+fn what_a_serial_device_has_not_taken_is_given_up_when_it_is_closed() {
+    let upstream = Upstream::well();
+    let (service, mut line, _) = start_at_serial_line(&upstream);
+    // More than Linux hands on before somebody reads.
+    let mut welcomes = 0;
+    while welcomes < 400 {
+        (0..50).for_each(|device| line.write_all(&hello(device)).unwrap());
+        welcomes += 50;
+        until(|| metric(&service, "welcomes_total") == welcomes);
+    }
+    block_on(service.drain(Duration::ZERO, Duration::from_mins(1))).unwrap();
+    let mut left = Vec::new();
+    // The other end is closed, which is an error.
+    line.read_to_end(&mut left).unwrap_err();
+    let left = left.split(|byte| *byte == 0).count();
+    assert!(left < 400, "{left} frames are left");
 }
 
 #[test]

@@ -21,20 +21,37 @@ impl Default for Allowance {
 }
 
 impl Allowance {
-    /// For how long one more has to wait, when there may be so many in a second.
-    pub fn wait(&self, per_second: u32) -> Duration {
-        let now = nanos(self.began.elapsed());
-        let each = nanos(Duration::from_secs(1)) / u64::from(per_second.max(1));
-        let after = |used_up: u64| used_up.max(now) + each;
+    /// Takes one more, when there may be so many in a second: for how long it has to wait.
+    pub fn take(&self, per_second: u32) -> Duration {
+        let now = self.now();
+        let after = |used_up: u64| used_up.max(now) + each(per_second);
         let before = self.used_up.fetch_update(Relaxed, Relaxed, |last| Some(after(last)));
-        let used_up = after(before.unwrap_or_else(|last| last));
-        Duration::from_nanos(used_up.saturating_sub(now + nanos(BURST)))
+        wait(after(before.unwrap_or_else(|last| last)), now)
+    }
+
+    /// For how long one more would have to wait.
+    pub fn ahead(&self, per_second: u32) -> Duration {
+        let now = self.now();
+        wait(self.used_up.load(Relaxed).max(now) + each(per_second), now)
     }
 
     /// Whether some of it is used up.
     pub fn is_used(&self) -> bool {
-        self.used_up.load(Relaxed) > nanos(self.began.elapsed())
+        self.used_up.load(Relaxed) > self.now()
     }
+
+    fn now(&self) -> u64 {
+        nanos(self.began.elapsed())
+    }
+}
+
+/// The share of one.
+fn each(per_second: u32) -> u64 {
+    nanos(Duration::from_secs(1)) / u64::from(per_second.max(1))
+}
+
+fn wait(used_up: u64, now: u64) -> Duration {
+    Duration::from_nanos(used_up.saturating_sub(now + nanos(BURST)))
 }
 
 fn nanos(time: Duration) -> u64 {

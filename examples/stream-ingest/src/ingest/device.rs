@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::allowance::Allowance;
 use super::end::End;
+use crate::config::Config;
 
 /// Devices that a connection may carry. A line rarely has more than one.
 pub const CARRIED: usize = 64;
 
 /// Those that are connected, or have used up their share. The lock is taken when a connection hears a device
-/// first, and when it ends.
+/// that it does not carry, and when it ends.
 #[derive(Default)]
 pub struct Devices(Mutex<Known>);
 
@@ -31,13 +34,15 @@ struct Connected {
 /// A connection over which a device is heard.
 pub struct Claim {
     device: u32,
+    /// The last time.
+    heard: Instant,
     devices: Arc<Devices>,
     allowance: Arc<Allowance>,
 }
 
 impl Devices {
     /// None when the device has as many connections as it may.
-    fn claim(self: &Arc<Self>, device: u32, most: usize) -> Option<Claim> {
+    fn claim(self: &Arc<Self>, device: u32, heard: Instant, most: usize) -> Option<Claim> {
         let mut known = self.known();
         known.forget();
         let entry = known.devices.entry(device).or_default();
@@ -46,7 +51,7 @@ impl Devices {
         }
         entry.connections += 1;
         let allowance = Arc::clone(&entry.allowance);
-        Some(Claim { device, devices: Arc::clone(self), allowance })
+        Some(Claim { device, heard, devices: Arc::clone(self), allowance })
     }
 
     /// Nobody panics with it.
@@ -83,21 +88,38 @@ impl Drop for Claim {
 pub struct Claims(Vec<Claim>);
 
 impl Claims {
-    /// A device is heard, which may have so many connections.
-    pub fn hear(&mut self, device: u32, devices: &Arc<Devices>, most: usize) -> Result<(), End> {
+    /// A device is heard: whether it may be, beside others that are carried. Those that were not heard for as long
+    /// as a whole connection may be silent are carried no more.
+    pub fn hear(
+        &mut self,
+        device: u32,
+        now: Instant,
+        devices: &Arc<Devices>,
+        config: &Config,
+    ) -> Result<bool, End> {
         if let Some(place) = self.0.iter().position(|claim| claim.device == device) {
             self.0.get_mut(..=place).into_iter().for_each(|first| first.rotate_right(1));
-        } else if self.0.len() < CARRIED {
-            self.0.insert(0, devices.claim(device, most).ok_or(End::TooMany)?);
-        } else {
+            self.0.first_mut().into_iter().for_each(|claim| claim.heard = now);
+        }
+        let is_silent = |claim: &mut Claim| now - claim.heard >= config.timeouts.idle;
+        while self.0.pop_if(is_silent).is_some() {}
+        if self.0.first().is_some_and(|claim| claim.device == device) {
+            return Ok(true);
+        }
+        if self.0.len() >= CARRIED {
             return Err(End::TooManyDevices);
         }
-        Ok(())
+        match devices.claim(device, now, config.limits.device_connections) {
+            Some(claim) => self.0.insert(0, claim),
+            None if self.0.is_empty() => return Err(End::TooMany),
+            None => return Ok(false),
+        }
+        Ok(true)
     }
 
     /// For how long one more reading of that device has to wait, when there may be so many in a second.
     pub fn wait(&self, per_second: u32) -> Duration {
-        self.0.first().map_or(Duration::ZERO, |claim| claim.allowance.wait(per_second))
+        self.0.first().map_or(Duration::ZERO, |claim| claim.allowance.take(per_second))
     }
 
     /// None of them is heard here any more.
@@ -108,9 +130,14 @@ impl Claims {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::sleep;
+    use tokio::time::{advance, sleep};
 
     use super::*;
+
+    /// For devices that may have one connection.
+    fn config() -> Config {
+        Config::parse("limits.device_connections = 1\ntimeouts.idle = \"90s\"").unwrap()
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_device_that_connects_again_has_no_more_than_its_share() {
@@ -118,7 +145,7 @@ mod tests {
         let mut waited = Duration::ZERO;
         for _ in 0..20 {
             let mut claims = Claims::default();
-            claims.hear(42, &devices, 1).unwrap();
+            claims.hear(42, Instant::now(), &devices, &config()).unwrap();
             for _ in 0..50 {
                 let wait = claims.wait(50);
                 waited += wait;
@@ -130,13 +157,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_device_may_be_heard_elsewhere_once_it_was_silent_on_a_line_with_others() {
+        let (devices, config) = (Arc::default(), config());
+        let [mut first, mut second] = [Claims::default(), Claims::default()];
+        let hear = |line: &mut Claims, device| line.hear(device, Instant::now(), &devices, &config);
+        assert_eq!(hear(&mut first, 42), Ok(true));
+        advance(Duration::from_secs(45)).await;
+        assert_eq!(hear(&mut first, 1), Ok(true));
+        assert_eq!(hear(&mut second, 42), Err(End::TooMany), "it carries nobody else");
+        assert_eq!(hear(&mut second, 2), Ok(true));
+        advance(Duration::from_millis(44_999)).await;
+        assert_eq!([hear(&mut first, 1), hear(&mut second, 42)], [Ok(true), Ok(false)]);
+        advance(Duration::from_millis(1)).await;
+        assert_eq!([hear(&mut first, 1), hear(&mut second, 42)], [Ok(true), Ok(true)]);
+        assert_eq!(hear(&mut first, 42), Ok(false));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn devices_that_are_gone_are_forgotten_once_their_share_is_whole() {
         let devices = Arc::<Devices>::default();
+        let config = config();
         for device in 0..10_000 {
             let mut claims = Claims::default();
-            claims.hear(device, &devices, 1).unwrap();
+            claims.hear(device, Instant::now(), &devices, &config).unwrap();
             claims.wait(1_000);
-            tokio::time::advance(Duration::from_millis(1)).await;
+            advance(Duration::from_millis(1)).await;
         }
         let left = devices.known().devices.len();
         assert!(left <= 2 * CARRIED, "{left} are known");

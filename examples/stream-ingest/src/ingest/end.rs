@@ -8,7 +8,7 @@ pub enum End {
     Idle,
     /// What was sent was not read in time.
     Unread,
-    /// The device has as many others as it may.
+    /// The only device that is heard has as many others as it may.
     TooMany,
     /// It carries more devices, or epochs of them, than a connection may.
     TooManyDevices,

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, sink};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -49,6 +49,8 @@ use crate::stats::{Stats, add, count};
 
 /// What is read at once.
 const PIECE: usize = 1_024;
+/// What is read at once only to be thrown away: all connections may do so at the same time.
+const DISCARDED: usize = 128;
 /// What the kernel may keep of what is not read, from a device and for it; Linux takes twice that. Over a local
 /// link, whose packets are large, less of the former would make a sender wait for timers.
 const KEPT: (usize, usize) = (32_768, 8_192);
@@ -162,7 +164,7 @@ impl Ingest {
                     session.end();
                     let sent = sending.await;
                     if sent.is_ok() {
-                        let _ = timeout(LINGER, copy(&mut from, &mut sink())).await;
+                        let _ = timeout(LINGER, discard(&mut from)).await;
                     }
                     sent.err().unwrap_or(end)
                 }
@@ -230,7 +232,10 @@ impl Ingest {
         passed: &mut Passed<'_>,
     ) -> Result<(), End> {
         let Frame { device, epoch, sequence, body } = frame;
-        passed.claims.hear(device, &self.shared.devices, config.limits.device_connections)?;
+        if !passed.claims.hear(device, received, &self.shared.devices, config)? {
+            count(&self.stats.ingest.surplus_frames);
+            return Ok(());
+        }
         match body {
             Body::Hello { .. } => session.owe(device),
             Body::Reading { elapsed_ms, value, base } => {
@@ -297,4 +302,10 @@ impl Shared {
         let dead_letters = DeadLetters::start(&config.dead_letter, workers)?;
         Ok(Self { devices: Arc::default(), epochs: Arc::default(), dead_letters, phases })
     }
+}
+
+/// Reads to the end, for nothing.
+async fn discard(from: &mut (impl AsyncRead + Unpin)) {
+    let mut piece = [0; DISCARDED];
+    while from.read(&mut piece).await.is_ok_and(|count| count > 0) {}
 }

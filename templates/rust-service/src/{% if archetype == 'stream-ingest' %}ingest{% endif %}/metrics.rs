@@ -20,6 +20,7 @@ use crate::upstream::member::Record;
 #[derive(Debug, Default)]
 pub struct Counters {
     pub bad_frames: AtomicU64,
+    pub surplus_frames: AtomicU64,
     pub frames: Tally<{ Body::KINDS.len() }>,
     pub readings: AtomicU64,
     pub readings_again: AtomicU64,
@@ -30,8 +31,13 @@ pub struct Counters {
     pub ends: Tally<{ End::ALL.len() }>,
 }
 
-pub const COUNTERS: [(&str, &str, Counter<Stats>); 10] = [
+pub const COUNTERS: [(&str, &str, Counter<Stats>); 11] = [
     ("bad_frames", "Frames that broke a rule and were dropped", |stats| &stats.ingest.bad_frames),
+    (
+        "surplus_frames",
+        "Frames of devices with too many connections, which were dropped",
+        |stats| &stats.ingest.surplus_frames,
+    ),
     ("readings", "Readings of devices", |stats| &stats.ingest.readings),
     ("readings_again", "Readings that were on their way or durable when they came", |stats| {
         &stats.ingest.readings_again

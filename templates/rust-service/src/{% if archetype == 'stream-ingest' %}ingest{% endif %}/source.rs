@@ -1,7 +1,7 @@
 //! Frames that come beside the listener: from a serial device, or from a Unix socket such as an emulator has.
 //! Either is served as one connection, and opened again when that has ended.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 use rustix::termios::{
-    ControlModes, OptionalActions, QueueSelector, ioctl_tiocexcl, tcflush, tcgetattr, tcsetattr,
+    ControlModes, OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr,
 };
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe::{Receiver, Sender};
@@ -58,10 +58,10 @@ async fn serve(ingest: &Ingest, path: &Path, work: &Work) -> io::Result<()> {
         let (from, to) = stream.split();
         ingest.serve(from, to, Peer::Source, work.clone()).await;
     } else if kind.is_char_device() {
-        let device = open(path)?;
+        let device = Device(open(path)?);
         // What reads and writes pipes does so with whatever tells when it is ready.
-        let from = Receiver::from_file_unchecked(device.try_clone()?)?;
-        let to = Sender::from_file_unchecked(device)?;
+        let from = Receiver::from_file_unchecked(device.0.try_clone()?)?;
+        let to = Sender::from_file_unchecked(device.0.try_clone()?)?;
         ingest.serve(from, to, Peer::Source, work.clone()).await;
     } else {
         return Err(io::Error::other("it is neither a serial device nor a Unix socket"));
@@ -69,13 +69,27 @@ async fn serve(ingest: &Ingest, path: &Path, work: &Work) -> io::Result<()> {
     Ok(())
 }
 
+/// The last descriptor of a serial device.
+struct Device(File);
+
+impl Drop for Device {
+    /// To close it would wait for what has not gone yet, and this thread has connections to serve.
+    fn drop(&mut self) {
+        // One that has gone keeps nothing.
+        let _ = tcflush(&self.0, QueueSelector::IOFlush);
+    }
+}
+
 /// Opens a serial device, without any of what a terminal does to what passes.
 fn open(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOCTTY | OFlags::NONBLOCK).bits();
     let flags = i32::try_from(flags).map_err(io::Error::other)?;
     let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
-    // Another process would take pieces of frames.
-    ioctl_tiocexcl(&file)?;
+    // Another process would take pieces of frames. The lock goes with the last descriptor.
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => io::Error::other("another process has it"),
+        TryLockError::Error(error) => error,
+    })?;
     let mut settings = tcgetattr(&file)?;
     settings.make_raw();
     settings.set_speed(SPEED)?;
