@@ -143,6 +143,8 @@ NOT_ASKED = {
     "rust-service": ONLY_GO | ONLY_FIRMWARE,
     "rust-embedded": ONLY_GO | ONLY_RUST | {"tracing", "deploy"},
 }
+# Where the file of dead letters is named, which only an ingest has.
+KEEPS = {"config/container.toml", "deploy/base/config.toml", "deploy/overlays/prod/config.toml"}
 # Files that ask for an answer, and come out the same.
 IDLE = {
     # Clients of gRPC cost as much room in an image as a collector: its budget is the same with both.
@@ -153,8 +155,9 @@ IDLE = {
     ("event-worker", "database"): {"deploy/base/kustomization.yaml"},
     # The image of a data plane has the same budget with every answer.
     ("http-gateway", "tracing"): {"Makefile"},
-    # Only a gateway tells its name to others.
-    ("tcp-proxy", "project_name"): {"config/compose.toml", "config/default.toml"},
+    # Only a gateway tells its name to others, and only an ingest keeps a file under it.
+    ("http-gateway", "project_name"): KEEPS,
+    ("tcp-proxy", "project_name"): KEEPS | {"config/compose.toml", "config/default.toml"},
     ("stream-ingest", "project_name"): {"config/default.toml"},
     # Only spans say over what a client speaks.
     ("http-gateway", "tls"): {"src/gateway/served.rs"},
