@@ -63,7 +63,7 @@ def test_leaves_colours_out_when_asked_to(cli: Cli, no_color: str, coloured: boo
 def test_refuses_an_answer_that_turns_out_to_be_hidden(cli: Cli) -> None:
     with asked(cli, "new", "demo", "--set", "module_prefix=example.com") as terminal:
         terminal.expect("What are you building")
-        terminal.send(6 * DOWN + ENTER)
+        terminal.send(7 * DOWN + ENTER)
         questions = (
             "Name of the project",
             "One sentence",
