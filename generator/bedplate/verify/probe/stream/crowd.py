@@ -47,6 +47,9 @@ _FLOOD_SECONDS: Final = 3.0
 _AHEAD: Final = 2_000
 """Milliseconds, of which a second is what may be said at once."""
 _HELLOS: Final = 4_096
+_LINE: Final = 64
+"""Devices that a connection may carry."""
+_DEAF: Final = b"".join(hello(0xDE00 + number) for number in range(_LINE))
 
 
 def try_noise(trials: Trials, instance: Instance) -> None:
@@ -67,7 +70,7 @@ def try_noise(trials: Trials, instance: Instance) -> None:
 
 
 def try_deaf(trials: Trials, instance: Instance) -> None:
-    """A device that says hello for ever and reads no welcome."""
+    """Devices that say hello for ever on a line over which no welcome is read. Each is owed one at a time."""
     with (
         trials.check("hostile: a device that never reads is closed, and costs others nothing"),
         socket.socket() as deaf,
@@ -90,7 +93,7 @@ def try_deaf(trials: Trials, instance: Instance) -> None:
 
 def _is_closed(connection: socket.socket) -> bool:
     try:
-        connection.sendall(hello(0xDEAF) * _HELLOS)
+        connection.sendall(_DEAF * (_HELLOS // _LINE))
     except TimeoutError:  # It is not read, which is right while nothing can be written.
         return False
     except OSError:
