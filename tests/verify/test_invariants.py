@@ -23,6 +23,7 @@ DOMAINS = {
     "metrics-exporter": "go-service",
     "http-gateway": "rust-service",
     "tcp-proxy": "rust-service",
+    "stream-ingest": "rust-service",
     "sensor-node": "rust-embedded",
 }
 MACHINE = "/srv/build-17"
