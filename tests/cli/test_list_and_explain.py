@@ -12,19 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
+from domains import DOMAINS
 from jsonschema import Draft202012Validator
 from shell import ROOT, Cli
-
-DOMAINS = {
-    "http-api": "go-service",
-    "rpc-api": "go-service",
-    "event-worker": "go-service",
-    "metrics-exporter": "go-service",
-    "http-gateway": "rust-service",
-    "tcp-proxy": "rust-service",
-    "stream-ingest": "rust-service",
-    "sensor-node": "rust-embedded",
-}
 
 
 @pytest.fixture

@@ -9,18 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from domains import DOMAINS
 from shell import ROOT, Cli
-
-DOMAINS = (
-    "http-api",
-    "rpc-api",
-    "event-worker",
-    "metrics-exporter",
-    "http-gateway",
-    "tcp-proxy",
-    "stream-ingest",
-    "sensor-node",
-)
 
 
 def contents(directory: Path) -> dict[str, tuple[bytes, int]]:

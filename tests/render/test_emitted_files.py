@@ -10,18 +10,9 @@ from pathlib import Path
 
 import pytest
 from bedplate.catalogue import Catalogue
+from domains import DOMAINS
 from shell import ROOT, Cli
 
-DOMAINS = (
-    "http-api",
-    "rpc-api",
-    "event-worker",
-    "metrics-exporter",
-    "http-gateway",
-    "tcp-proxy",
-    "stream-ingest",
-    "sensor-node",
-)
 BOARDS = Catalogue.load(ROOT).boards
 # Answers that, with the defaults, bring in every file of the templates.
 ANSWERS = [

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 import yaml
 from bedplate.catalogue import Catalogue
+from domains import DOMAINS
 from shell import ROOT
 
 
@@ -21,17 +22,7 @@ def catalogue() -> Catalogue:
 
 def test_holds_every_domain_in_order(catalogue: Catalogue) -> None:
     written = data("domains.yml", "domains")
-    names = [
-        "http-api",
-        "rpc-api",
-        "event-worker",
-        "metrics-exporter",
-        "http-gateway",
-        "tcp-proxy",
-        "stream-ingest",
-        "sensor-node",
-    ]
-    assert list(catalogue.domains) == list(written) == names
+    assert list(catalogue.domains) == list(written) == list(DOMAINS)
     for name, entry in written.items():
         assert catalogue.domains[name].template == entry["template"]
         assert list(catalogue.domains[name].next) == entry["next"]

@@ -11,18 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 from bedplate.questionnaire import Questionnaire
+from domains import DOMAINS
 from shell import ROOT
-
-DOMAINS = (
-    "http-api",
-    "rpc-api",
-    "event-worker",
-    "metrics-exporter",
-    "http-gateway",
-    "tcp-proxy",
-    "stream-ingest",
-    "sensor-node",
-)
 
 
 @pytest.fixture(scope="module")

@@ -10,18 +10,8 @@ import yaml
 from bedplate.errors import BadInput
 from bedplate.questionnaire import Questionnaire, nearest, truth
 from copier import run_copy
+from domains import DOMAINS
 from shell import ROOT
-
-DOMAINS = (
-    "http-api",
-    "rpc-api",
-    "event-worker",
-    "metrics-exporter",
-    "http-gateway",
-    "tcp-proxy",
-    "stream-ingest",
-    "sensor-node",
-)
 
 
 @pytest.fixture(scope="module")

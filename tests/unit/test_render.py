@@ -9,6 +9,7 @@ import pytest
 import yaml
 from bedplate.errors import BadInput
 from bedplate.render import Source, checkout, render
+from domains import DOMAINS
 from shell import Cli
 
 
@@ -31,21 +32,11 @@ def test_threads_keep_their_working_directory(
     tmp_path: Path, template_repository: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    domains = (
-        "http-api",
-        "rpc-api",
-        "event-worker",
-        "metrics-exporter",
-        "http-gateway",
-        "tcp-proxy",
-        "stream-ingest",
-        "sensor-node",
-    )
     with ThreadPoolExecutor() as pool:
         source = template_repository.directory
-        list(pool.map(lambda domain: render({"domain": domain}, Path(domain), source=source), domains))
+        list(pool.map(lambda domain: render({"domain": domain}, Path(domain), source=source), DOMAINS))
     assert Path.cwd() == tmp_path
-    for domain in domains:
+    for domain in DOMAINS:
         recorded = yaml.safe_load((tmp_path / domain / ".copier-answers.yml").read_text())
         assert recorded["domain"] == domain
 

@@ -7,6 +7,7 @@ import os
 
 import pytest
 from copier_user import FLOOR, User, answers, commit, copy, release
+from domains import DOMAINS
 from shell import ROOT, Cli
 
 UPDATE_AVAILABLE = 2
@@ -19,19 +20,7 @@ def improve(template: Cli) -> None:
     (template.directory / "templates/go-service/NEWS.md").write_text("News.\n")
 
 
-@pytest.mark.parametrize(
-    "domain",
-    [
-        "http-api",
-        "rpc-api",
-        "event-worker",
-        "metrics-exporter",
-        "http-gateway",
-        "tcp-proxy",
-        "stream-ingest",
-        "sensor-node",
-    ],
-)
+@pytest.mark.parametrize("domain", DOMAINS)
 def test_copies_from_an_absolute_path(user: User, template_repository: Cli, domain: str) -> None:
     project = copy(user, template_repository.directory, domain=domain)
     assert answers(project)["_src_path"] == str(template_repository.directory)

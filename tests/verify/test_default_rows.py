@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from domains import DOMAINS
 from junitparser import JUnitXml
 from shell import Cli
 from test_report import validate
@@ -80,18 +81,6 @@ def evidence(tmp_path_factory: pytest.TempPathFactory, user_environment: dict[st
     assert (report / "report.json").is_file(), finished.stderr
     content = json.loads((report / "report.json").read_text())
     return Evidence(finished.returncode, finished.stdout, report, content, user.directories())
-
-
-DOMAINS = [
-    "http-api",
-    "rpc-api",
-    "event-worker",
-    "metrics-exporter",
-    "http-gateway",
-    "tcp-proxy",
-    "stream-ingest",
-    "sensor-node",
-]
 
 
 def failures(row: dict[str, Any]) -> list[str]:

@@ -14,18 +14,9 @@ from bedplate.verify.findings import Findings, Status
 from bedplate.verify.invariants import INVARIANTS, SHOWN, File, Tree, examine, parses, verdict
 from bedplate.verify.rendering import foreign
 from bedplate.verify.rows import Row, settled
+from domains import DOMAINS
 from shell import ROOT
 
-DOMAINS = {
-    "http-api": "go-service",
-    "rpc-api": "go-service",
-    "event-worker": "go-service",
-    "metrics-exporter": "go-service",
-    "http-gateway": "rust-service",
-    "tcp-proxy": "rust-service",
-    "stream-ingest": "rust-service",
-    "sensor-node": "rust-embedded",
-}
 MACHINE = "/srv/build-17"
 QUESTIONNAIRE = Questionnaire.load(ROOT)
 
