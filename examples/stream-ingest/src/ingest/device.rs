@@ -97,8 +97,7 @@ impl Claims {
         devices: &Arc<Devices>,
         config: &Config,
     ) -> Result<bool, End> {
-        if let Some(place) = self.0.iter().position(|claim| claim.device == device) {
-            self.0.get_mut(..=place).into_iter().for_each(|first| first.rotate_right(1));
+        if to_front(&mut self.0, |claim| claim.device == device) {
             self.0.first_mut().into_iter().for_each(|claim| claim.heard = now);
         }
         let is_silent = |claim: &mut Claim| now - claim.heard >= config.timeouts.idle;
@@ -126,6 +125,15 @@ impl Claims {
     pub fn leave(&mut self) {
         self.0.clear();
     }
+}
+
+/// Moves the one that is meant to the front; false when there is none.
+pub fn to_front<T>(list: &mut [T], is_meant: impl Fn(&T) -> bool) -> bool {
+    let Some(place) = list.iter().position(is_meant) else {
+        return false;
+    };
+    list.get_mut(..=place).into_iter().for_each(|first| first.rotate_right(1));
+    true
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use tokio::sync::Notify;
 
-use super::device::CARRIED;
+use super::device::{CARRIED, to_front};
 use super::end::End;
 use super::frame::{HELD, Order};
 use crate::delivery::{Reading, Recipient};
@@ -162,14 +162,18 @@ impl State {
     fn may_welcome(&self) -> bool {
         !self.owed.is_empty() && self.out.len() < ROOM
     }
+
+    /// A reading is not on its way any more: the window that it is in, unless that is forgotten.
+    fn off_the_way(&mut self, reading: &Reading) -> Option<&mut Window> {
+        self.on_the_way -= 1;
+        self.windows.iter_mut().find(|window| window.is_of(reading))
+    }
 }
 
 impl Recipient for Session {
     fn settle(&self, reading: &Reading) {
         let state = &mut *self.state.borrow_mut();
-        state.on_the_way -= 1;
-        let window = state.windows.iter_mut().find(|window| window.is_of(reading));
-        let due = window.is_some_and(|window| window.settle(reading.sequence));
+        let due = state.off_the_way(reading).is_some_and(|window| window.settle(reading.sequence));
         if due || state.on_the_way == 0 {
             self.stirred.notify_one();
         }
@@ -177,12 +181,8 @@ impl Recipient for Session {
 
     fn forget(&self, reading: &Reading) {
         let state = &mut *self.state.borrow_mut();
-        state.on_the_way -= 1;
-        let window = state.windows.iter_mut().find(|window| window.is_of(reading));
-        if let Some(window) = window
-            && let Some(bit) = window.bit(reading.sequence)
-        {
-            window.on_the_way &= !bit;
+        if let Some(window) = state.off_the_way(reading) {
+            window.forget(reading.sequence);
         }
         if state.on_the_way == 0 {
             self.stirred.notify_one();
@@ -242,6 +242,13 @@ impl Window {
         }
     }
 
+    /// The device has to send it again.
+    fn forget(&mut self, sequence: u32) {
+        if let Some(bit) = self.bit(sequence) {
+            self.on_the_way &= !bit;
+        }
+    }
+
     /// Whether an acknowledgement is due.
     fn settle(&mut self, sequence: u32) -> bool {
         if let Some(bit) = self.bit(sequence) {
@@ -270,15 +277,6 @@ impl Window {
         let sequence = std::mem::take(&mut self.due).then(|| self.reached()).flatten()?;
         Some((self.device, self.epoch, sequence))
     }
-}
-
-/// Moves the one that is meant to the front; false when there is none.
-fn to_front<T>(list: &mut [T], is_meant: impl Fn(&T) -> bool) -> bool {
-    let Some(place) = list.iter().position(is_meant) else {
-        return false;
-    };
-    list.get_mut(..=place).into_iter().for_each(|first| first.rotate_right(1));
-    true
 }
 
 /// Makes room for one more where there are many: of those with nothing on its way, the ones that were used longest
