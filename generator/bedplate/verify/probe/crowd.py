@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
+from bedplate.verify.probe.aside import Aside
 from bedplate.verify.probe.gateway import LISTENERS, started
 from bedplate.verify.probe.hostile import MEMORY_SLACK
 from bedplate.verify.probe.metrics import scrape, total
@@ -147,27 +148,16 @@ def many_descriptors() -> Iterator[int]:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-class _Good:
+class _Good(Aside):
     """Clients that ask, each over a connection of its own, for the time of a with block."""
 
     def __init__(self, address: Address) -> None:
+        super().__init__(_PATIENCE)
         self._address = address
-        self._over = threading.Event()
         self.answers = 0
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._ask, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join(_PATIENCE)
-
-    def _ask(self) -> None:
+    def _work(self) -> None:
         try:
             while not self._over.is_set():
                 expect_same("status", 200, request(self._address, "GET", "/").status)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
+from bedplate.verify.probe.aside import Aside
 from bedplate.verify.probe.stream.api import Key, Reading
 from bedplate.verify.probe.stream.device import Device, Manner, Seen
 from bedplate.verify.probe.trial import expect, wait_until
@@ -17,7 +16,7 @@ _TURN: Final = 0.02
 PATIENCE: Final = 30.0
 
 
-class Fleet:
+class Fleet(Aside):
     """Devices that send readings for the time of a with block.
 
     `durable` says whether a reading may be acknowledged, `first` is the number of the first device, and
@@ -33,24 +32,13 @@ class Fleet:
         first: int = 1,
         patience: float = PATIENCE,
     ) -> None:
+        super().__init__(PATIENCE)
         self.address = address
         self.patience = patience
         self.sampling = True
         self.seen = Seen(durable)
         self._devices = [Device(number, manner, self.seen) for number in range(first, first + count)]
         self._connecting: set[asyncio.Task[None]] = set()
-        self._over = False
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over = True
-        self._thread.join(PATIENCE)
 
     @property
     def acknowledged(self) -> int:
@@ -96,8 +84,11 @@ class Fleet:
         other = [(sent[key], kept[key]) for key in sent if sent[key] != kept[key]]
         expect(not other, f"sent and stored are not the same: {other[:2]}")
 
+    def _work(self) -> None:
+        asyncio.run(self._run())
+
     async def _run(self) -> None:
-        while not self._over:
+        while not self._over.is_set():
             now = asyncio.get_running_loop().time()
             for device in self._devices:
                 if device.connected:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
-import threading
 from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from bedplate.verify.probe import frames
+from bedplate.verify.probe.aside import Aside
 from bedplate.verify.probe.frames import NoFrame
 from bedplate.verify.probe.node import connected
 from bedplate.verify.probe.stream.api import Key, Reading
@@ -20,10 +20,11 @@ _TURN: Final = 0.05
 _CHUNK: Final = 4_096
 
 
-class RelayedLine:
+class RelayedLine(Aside):
     """What a node said and was told, for the time of a with block. While `far` is away, bytes are lost."""
 
     def __init__(self, uart: Address, far: Address) -> None:
+        super().__init__()
         self.far = far
         self.sent: dict[Key, Reading] = {}
         """The readings of whole frames that the node has said."""
@@ -31,18 +32,11 @@ class RelayedLine:
         """The highest number that it was told of, by device and epoch."""
         self._uart, self._early = connected(uart)
         self._ingest: socket.socket | None = None
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
-        self._thread.join()
+        super().__exit__(kind, error, trace)
         for connection in (self._uart, self._ingest):
             if connection is not None:
                 connection.close()
@@ -52,7 +46,7 @@ class RelayedLine:
         """How many readings were acknowledged, of all epochs."""
         return sum(self.acknowledged.values())
 
-    def _run(self) -> None:
+    def _work(self) -> None:
         said, told = bytearray(), bytearray()
         self._note(said, self._early, frames.UP)  # The ingest is not told, and a node says it again.
         while not self._over.is_set():
