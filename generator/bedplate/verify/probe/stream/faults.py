@@ -62,9 +62,9 @@ def try_faults(trials: Trials, address: Address, api: Api, patience: float = PAT
             expect(not throttle.early, f"expected {LATER} s between two tries, got {throttle.early[:5]}")
         with (
             trials.check("faults: batches that are too large are halved, down to single readings"),
-            api.behaving(lambda readings: _single(api, readings)),
+            api.behaving(single := Single(api)),
         ):
-            fleet.await_more(STEADY)
+            _get_through(fleet, single)
         api = _restart(trials, fleet, api)
         with trials.check("faults: every reading is stored, once and as it was measured"):
             fleet.settle()
@@ -89,8 +89,30 @@ def _always(told: bytes) -> Behaviour:
     return lambda _: told
 
 
-def _single(api: Api, readings: Sequence[Reading]) -> bytes:
-    return api.store(readings) if len(readings) == 1 else problem(413)
+@dataclass
+class Single:
+    """Takes nothing but single readings, and notes what it refused."""
+
+    api: Api
+    refused: list[Key] = field(default_factory=list)
+
+    def __call__(self, readings: Sequence[Reading]) -> bytes:
+        """Answer a batch."""
+        if len(readings) == 1:
+            return self.api.store(readings)
+        self.refused += [reading.key for reading in readings]
+        return problem(413)
+
+    def took(self, count: int) -> bool:
+        """Whether the first readings that it refused, so many, came singly after that."""
+        return self.api.stored.keys() >= set(self.refused[:count])
+
+
+def _get_through(fleet: Fleet, single: Single) -> None:
+    """Have what comes in batches stored by an API that takes none: acknowledgements may be of before it."""
+    wait_until("refused readings", lambda: len(single.refused) >= STEADY, fleet.patience, POLL)
+    wait_until("the same readings, singly", lambda: single.took(STEADY), fleet.patience, POLL)
+    fleet.expect_nothing_wrong()
 
 
 @contextmanager
