@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError
-
 from bedplate.errors import BedplateError
 from bedplate.project import Project
 from bedplate.questionnaire import Questionnaire
@@ -26,7 +24,7 @@ from bedplate.verify.engine import Engine, Subject, keep, log_of
 from bedplate.verify.engine_container import Container
 from bedplate.verify.engine_host import Host
 from bedplate.verify.findings import ENGINE_STOPPED, Check, Findings, Status
-from bedplate.verify.invariants import FOR_ANY_PROJECT, Tree, hold, verdict
+from bedplate.verify.invariants import FOR_ANY_PROJECT, Tree, hold
 from bedplate.verify.ladder import Ladder
 from bedplate.verify.levels import Level, LevelResult, Proof, RowResult
 from bedplate.verify.observer import Observer, Silence
@@ -34,11 +32,12 @@ from bedplate.verify.obstacles import ENGINE_LOST, Obstacles
 from bedplate.verify.processes import Cancelled
 from bedplate.verify.proofs import Claim
 from bedplate.verify.rendering import Emission, batches, emit
-from bedplate.verify.rows import Row, default_rows, select, settled
+from bedplate.verify.rows import Row, settled
 from bedplate.verify.run import Docker, Run
 from bedplate.verify.settings import Settings
 from bedplate.verify.snapshot import Snapshot, copy_project
 from bedplate.verify.threads import in_threads, in_turn, jobs_within
+from bedplate.verify.unused_files import hold_every_file_used
 
 
 class Verification:
@@ -180,31 +179,7 @@ class Verification:
 
     def across(self, rows: Iterable[Row]) -> Findings:
         """What holds over rows together: what they do with each other, and that no file is unused."""
-        return self.engine.together(self._ran) + self._files(rows)
-
-    def _files(self, rows: Iterable[Row]) -> Findings:
-        """When rows cover every domain, no file of a template is unused.
-
-        A file is used when one of the pairwise rows emits it, whichever rows are verified.
-        """
-        name = "no unused template file"
-        questionnaire = self.snapshot.questionnaire
-        chosen = tuple(rows)
-        missing = {row.domain for row in default_rows(questionnaire)} - {row.domain for row in chosen}
-        if missing:
-            reason = f"needs rows of {', '.join(sorted(missing))}"
-            return Findings((Check(name, Status.SKIPPED, reason),))
-        try:
-            unused = self._unused(chosen)
-            if unused:
-                unused = self._unused((*chosen, *select(questionnaire, "pairwise")))
-        except TemplateError as error:  # one of the rows says which path it is
-            return Findings((Check(name, Status.FAILED, f"a path can't be rendered: {error}"),))
-        return Findings((verdict(name, unused),))
-
-    def _unused(self, rows: Iterable[Row]) -> list[str]:
-        """Files of the templates that none of these rows emits."""
-        return list(self.snapshot.unused(settled(self.snapshot.questionnaire, row) for row in rows))
+        return self.engine.together(self._ran) + hold_every_file_used(self.snapshot, rows)
 
     def _expect(self, row: Row, upto: Level) -> None:
         command = self._command("--row", row.id, upto)
