@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from bedplate.errors import BadInput
-from bedplate.questionnaire import read_config
+from bedplate.questionnaire import Questionnaire
 
 Record = TypeVar("Record")
 
@@ -67,26 +67,32 @@ class Catalogue:
     @classmethod
     def load(cls, root: Path) -> Catalogue:
         """Read the catalogue of the template in `root`; `BadInput` when it is not there or incomplete."""
-        config = read_config(root)
+        return cls.of(Questionnaire.load(root))
+
+    @classmethod
+    def of(cls, questionnaire: Questionnaire) -> Catalogue:
+        """Take the catalogue from a questionnaire that was read; `BadInput` when it is incomplete."""
         return cls(
-            domains=_records(config, "domains", _domain),
-            boards=_records(config, "boards", _board),
-            versions=MappingProxyType(_data(config, "versions")),
-            linters=MappingProxyType(_data(config, "linters")),
-            testers=MappingProxyType(_data(config, "testers")),
-            programs=MappingProxyType(_data(config, "programs")),
+            domains=_records(questionnaire, "domains", _domain),
+            boards=_records(questionnaire, "boards", _board),
+            versions=MappingProxyType(_data(questionnaire, "versions")),
+            linters=MappingProxyType(_data(questionnaire, "linters")),
+            testers=MappingProxyType(_data(questionnaire, "testers")),
+            programs=MappingProxyType(_data(questionnaire, "programs")),
         )
 
 
-def _data(config: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return dict(config.get(name, {}).get("default", {}))
+def _data(questionnaire: Questionnaire, name: str) -> dict[str, Any]:
+    question = questionnaire.questions.get(name)
+    data: Any = question.default if question else {}
+    return dict(data)
 
 
 def _records(
-    config: Mapping[str, Any], name: str, read: Callable[[str, Mapping[str, Any]], Record]
+    questionnaire: Questionnaire, name: str, read: Callable[[str, Mapping[str, Any]], Record]
 ) -> Mapping[str, Record]:
     records = {}
-    for key, entry in _data(config, name).items():
+    for key, entry in _data(questionnaire, name).items():
         try:
             records[key] = read(key, entry)
         except KeyError as lacking:

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from bedplate.evaluation import render
 from bedplate.questionnaire import MISSING, Evaluation, Question, Questionnaire
+from bedplate.references import behind, derived, names, names_in_code
 
 _RECORD = "{{ _copier_conf.answers_file }}.jinja"
-_CODE = re.compile(r"{[{%].*?[%}]}", re.DOTALL)
-_NAME = re.compile(r"\w+")
 _INCLUDE = re.compile(r"{%-?\s*(?:include|from)\s+'([^']+)'\s*(~)?")
 
 
@@ -38,6 +37,10 @@ class Reach:
         self._questionnaire = questionnaire
         self._root = questionnaire.root / "templates" / template
 
+    def evaluate(self, answers: Mapping[str, object]) -> Evaluation:
+        """Settle what is told of the questions, and what the paths of the files hang on; nothing else."""
+        return self._questionnaire.evaluate(answers, wanted=self._told)
+
     def describe(self, question: Question, evaluation: Evaluation) -> Option:
         """Put together what is known about a question, with the other answers settled."""
         effect = evaluation.values.get("effects", {}).get(question.name, {})
@@ -61,12 +64,12 @@ class Reach:
         that is computed from it; all of them, when the choice of the template does. The record of the
         answers, which every answer changes, is left out.
         """
-        names = _derived(self._questionnaire, question.name)
-        every = names & _names(str(self._questionnaire.settings.get("subdirectory", "")))
-        alternatives = _alternatives(self._questionnaire, question, evaluation)
+        changing = derived(self._questionnaire, question.name)
+        every = changing & names(str(self._questionnaire.settings.get("subdirectory", "")))
+        alternatives = self._alternatives(question, evaluation)
         found: list[str] = []
         for path, used in self._used.items():
-            if every or names & used:
+            if every or changing & used:
                 found += _emitted(self._questionnaire, path.removesuffix(".jinja"), alternatives)
         # In the order in which a project shows them, what is hidden last.
         return tuple(sorted(set(found), key=lambda path: (path.startswith("."), path)))
@@ -77,20 +80,23 @@ class Reach:
         paths = sorted(path for path in self._root.rglob("*") if path.is_file() and path.name != _RECORD)
         relative = {path: path.relative_to(self._root).as_posix() for path in paths}
         return {
-            name: _names_in_code(name) | _names_in(self._questionnaire.root, path)
+            name: names_in_code(name) | _names_in(self._questionnaire.root, path)
             for path, name in relative.items()
         }
 
+    @cached_property
+    def _told(self) -> Set[str]:
+        """The questions whose answers are told, or are in a path, and what these hang on."""
+        asked = {question.name for question in self._questionnaire if not question.computed}
+        return behind(self._questionnaire, {"effects"}.union(asked, *map(names_in_code, self._used)))
 
-def _alternatives(
-    questionnaire: Questionnaire, question: Question, evaluation: Evaluation
-) -> list[Mapping[str, object]]:
-    """All values with the answers as they are, and with each other one to the question that can stand."""
-    if question.name == "domain":
-        return [evaluation.values]
-    others = questionnaire.offered(question, evaluation.values)
-    settled = [questionnaire.evaluate({**evaluation.answers, question.name: other}) for other in others]
-    return [evaluation.values, *(other.values for other in settled if not other.problems)]
+    def _alternatives(self, question: Question, evaluation: Evaluation) -> list[Mapping[str, object]]:
+        """All values with the answers as they are, and with each other one to the question that can stand."""
+        if question.name == "domain":
+            return [evaluation.values]
+        others = self._questionnaire.offered(question, evaluation.values)
+        settled = [self.evaluate({**evaluation.answers, question.name: other}) for other in others]
+        return [evaluation.values, *(other.values for other in settled if not other.problems)]
 
 
 def _emitted(
@@ -106,28 +112,12 @@ def _emitted(
     return ["/".join(parts) for parts in paths if all(parts)]
 
 
-def _derived(questionnaire: Questionnaire, name: str) -> set[str]:
-    names = {name}
-    for question in questionnaire:
-        if question.computed and isinstance(question.default, str) and names & _names(question.default):
-            names.add(question.name)
-    return names
-
-
 def _names_in(root: Path, path: Path) -> set[str]:
     if not path.name.endswith(".jinja") and "_partials" not in path.parts:
         return set()
     text = path.read_text(encoding="utf-8")
-    names = _names_in_code(text)
+    found = names_in_code(text)
     for fragment, joined in _INCLUDE.findall(text):
         parts = sorted((root / fragment).glob("*")) if joined else [root / fragment]
-        names.update(*(_names_in(root, part) for part in parts if part.is_file()))
-    return names
-
-
-def _names_in_code(text: str) -> set[str]:
-    return _names(" ".join(_CODE.findall(text)))
-
-
-def _names(code: str) -> set[str]:
-    return set(_NAME.findall(code))
+        found.update(*(_names_in(root, part) for part in parts if part.is_file()))
+    return found

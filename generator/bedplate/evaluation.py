@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import yaml
@@ -40,9 +40,10 @@ def settle(
     suggested: Mapping[str, object],
     recorded: Mapping[str, object],
     defaults: bool,
+    wanted: Set[str] | None = None,
 ) -> Evaluation:
     """See `Questionnaire.evaluate`."""
-    run = _Run(questionnaire, given, suggested, defaults)
+    run = _Run(questionnaire, given, suggested, defaults, wanted)
     run.values.update(recorded)
     for question in questionnaire:
         run.visit(question)
@@ -65,11 +66,13 @@ class _Run:
         given: Mapping[str, object],
         suggested: Mapping[str, object],
         defaults: bool,
+        wanted: Set[str] | None,
     ) -> None:
         self.questionnaire = questionnaire
         self.given = given
         self.suggested = suggested
         self.defaults = defaults
+        self.wanted = questionnaire.questions.keys() if wanted is None else wanted
         self.values: dict[str, Any] = {}
         self.asked: list[str] = []
         self.missing: list[str] = []
@@ -85,11 +88,14 @@ class _Run:
             return
         if visible:
             self.asked.append(question.name)
-            self._answer(question)
-            return
-        if question.name in self.given:
+        elif question.name in self.given:
             self.problems.append(Problem(question.name, _hidden(self.questionnaire, question)))
-        self._default(question)
+        if question.name not in self.wanted:
+            return
+        if visible:
+            self._answer(question)
+        else:
+            self._default(question)
 
     def _answer(self, question: Question) -> None:
         if question.name not in self.given:

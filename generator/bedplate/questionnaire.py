@@ -8,7 +8,7 @@ asks. Reading the questions needs only YAML; Jinja is imported when something is
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -116,16 +116,18 @@ class Questionnaire:
         suggested: Mapping[str, object] | None = None,
         recorded: Mapping[str, object] | None = None,
         defaults: bool = True,
+        wanted: Set[str] | None = None,
     ) -> Evaluation:
         """Settle all questions for the given answers.
 
         `suggested` values replace the defaults of the template; to `recorded` answers, of an earlier
         version, these may refer. With `defaults=False` a question that was not given counts as missing
-        even when it has a default; later questions still see it.
+        even when it has a default; later questions still see it. With `wanted`, which `behind` has made
+        complete, no other question is settled: of these it is only known whether they are asked.
         """
         from bedplate.evaluation import settle
 
-        return settle(self, given, suggested or {}, recorded or {}, defaults)
+        return settle(self, given, suggested or {}, recorded or {}, defaults, wanted)
 
     def choices(self, question: Question, values: Mapping[str, Any]) -> tuple[Choice, ...]:
         """The choices of a question as they stand with the other answers; empty for free text."""

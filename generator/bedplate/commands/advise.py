@@ -20,7 +20,7 @@ _WIDTH = 96
 def run(needs: tuple[str, ...], source: str | None, as_json: bool) -> int:
     """Print what is advised; asks on a terminal where no need was given. `BadInput` without any need."""
     with questionnaire_of(source) as questionnaire:
-        catalogue = Catalogue.load(questionnaire.root)
+        catalogue = Catalogue.of(questionnaire)
         knowledge = Knowledge.load(questionnaire.root, catalogue)
     if not needs and sys.stdin.isatty() and sys.stdout.isatty():
         needs = _asked(knowledge)

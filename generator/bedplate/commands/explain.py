@@ -22,7 +22,7 @@ _FILES_SHOWN = 6
 def run(name: str, source: str | None, as_json: bool) -> int:
     """Print what is known about a domain or a question; `BadInput` when it is neither."""
     with questionnaire_of(source) as questionnaire:
-        catalogue = Catalogue.load(questionnaire.root)
+        catalogue = Catalogue.of(questionnaire)
         questions = {question.name: question for question in questionnaire if not question.computed}
         if name in catalogue.domains:
             _explain_domain(catalogue.domains[name], questionnaire, as_json)
@@ -35,9 +35,9 @@ def run(name: str, source: str | None, as_json: bool) -> int:
 
 
 def _explain_domain(domain: Domain, questionnaire: Questionnaire, as_json: bool) -> None:
-    evaluation = questionnaire.evaluate({"domain": domain.name})
-    asked = [questionnaire.questions[name] for name in evaluation.asked if name != "domain"]
     reach = Reach(questionnaire, domain.template)
+    evaluation = reach.evaluate({"domain": domain.name})
+    asked = [questionnaire.questions[name] for name in evaluation.asked if name != "domain"]
     options = [reach.describe(question, evaluation) for question in asked]
     if as_json:
         record = {**asdict(domain), "options": [asdict(option) for option in options]}
@@ -62,7 +62,7 @@ def _explain_question(
     by_domain = {}
     reach = cache(partial(Reach, questionnaire))
     for domain in catalogue.domains.values():
-        evaluation = questionnaire.evaluate({"domain": domain.name})
+        evaluation = reach(domain.template).evaluate({"domain": domain.name})
         if question.name in evaluation.asked:
             by_domain[domain.name] = reach(domain.template).describe(question, evaluation)
     if as_json:

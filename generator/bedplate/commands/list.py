@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import groupby
 
 import typer
 
 from bedplate.catalogue import Catalogue, Domain
 from bedplate.questionnaire import Questionnaire
+from bedplate.references import behind, names_in_code
 from bedplate.render import questionnaire_of
 
 
 def run(source: str | None, as_json: bool) -> int:
     """Print the domains by what they are for, or the questionnaire as a JSON Schema."""
     with questionnaire_of(source) as questionnaire:
-        catalogue = Catalogue.load(questionnaire.root)
+        catalogue = Catalogue.of(questionnaire)
         if as_json:
             from bedplate.schema import schema
 
             typer.echo(json.dumps(schema(questionnaire, catalogue), indent=2, ensure_ascii=False))
             return 0
+        asked = _asked(questionnaire, catalogue)
         width = max(map(len, catalogue.domains))
         for group, domains in groupby(catalogue.domains.values(), key=lambda domain: domain.group):
             typer.echo(f"{group}\n")
             for domain in domains:
-                _print(domain, questionnaire, width)
+                _print(domain, asked[domain.name], width)
     typer.echo("bedplate explain DOMAIN says more; bedplate new DEST --domain DOMAIN makes a project.")
     return 0
 
 
-def _print(domain: Domain, questionnaire: Questionnaire, width: int) -> None:
-    asked = [name for name in questionnaire.evaluate({"domain": domain.name}).asked if name != "domain"]
+def _asked(questionnaire: Questionnaire, catalogue: Catalogue) -> dict[str, list[str]]:
+    """The options of each domain. Only what decides over them is settled, not what they default to."""
+    conditions = set().union(*(names_in_code(str(question.when)) for question in questionnaire))
+    deciding = behind(questionnaire, conditions)
+    settled = {name: questionnaire.evaluate({"domain": name}, wanted=deciding) for name in catalogue.domains}
+    return {domain: [name for name in one.asked if name != "domain"] for domain, one in settled.items()}
+
+
+def _print(domain: Domain, asked: Sequence[str], width: int) -> None:
     typer.echo(f"  {domain.name:<{width}} {domain.title} ({domain.language}, template {domain.template})")
     typer.echo(f"  {'':<{width}} {domain.summary}")
     typer.echo(f"  {'':<{width}} Options: {', '.join(asked)}\n")

@@ -44,7 +44,7 @@ def run(options: NewOptions) -> int:
     if options.destination is not None and not options.dry_run:
         check_free(options.destination)
     with _workplace(options) as staged, opened(source, staged) as template:
-        catalogue = Catalogue.load(template.questionnaire.root)
+        catalogue = Catalogue.of(template.questionnaire)
         rendered = _render(template, collected, options)
         destination = options.destination or Path(str(rendered.answers["project_name"]))
         project = Project(staged)
