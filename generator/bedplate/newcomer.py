@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 from copier._main import Worker
@@ -19,6 +20,23 @@ class Recorder(Worker):
         if answers.get("_src_path") != str(BUNDLE):
             return answers
         return {**answers, "_src_path": BUNDLED}
+
+
+def witness(project: Path, before: Path, after: Path) -> type[Recorder]:
+    """A worker whose update of `project` leaves copies of what it compares.
+
+    That is the project as its version of the template gave it, and as the new one gives it. Copier makes
+    both elsewhere, the older first, and removes them.
+    """
+    copies = iter((before, after))
+
+    class Witness(Recorder):
+        def run_copy(self) -> None:
+            super().run_copy()
+            if self.dst_path != project:
+                copytree(self.dst_path, next(copies), symlinks=True)
+
+    return Witness
 
 
 class Newcomer(Recorder):

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copy2, rmtree, which
+from stat import S_IXUSR
 from tempfile import TemporaryDirectory
 from typing import Final
 
@@ -122,6 +123,21 @@ class Repository:
         """Put back one file as it was committed."""
         git(self.project, "restore", "--source=HEAD", "--staged", "--worktree", "--", path)
 
+    def contest(self, path: str, before: Path | None, after: Path, *, theirs: bool) -> None:
+        """Record the conflict that git makes of a file which one side removed and the other changed.
+
+        `before` is what both began with, `after` what it was changed to, on `their` side or here.
+        """
+        stages = {1: before, 3 if theirs else 2: after}
+        entries = [f"0 {'0' * 40}"]
+        for stage, file in stages.items():
+            if file is not None:
+                written = git(self.project, "hash-object", "-w", f"--path={path}", str(file)).strip()
+                mode = "100755" if file.stat().st_mode & S_IXUSR else "100644"
+                entries.append(f"{mode} {written} {stage}")
+        listed = "".join(f"{entry}\t{self.prefix}{path}\0" for entry in entries)
+        git(self.top, "update-index", "-z", "--index-info", stdin=listed)
+
     def take(self, place: Repository, changes: Sequence[tuple[str, str]]) -> tuple[str, ...]:
         """Make the changes of a place apart, conflicts as well; all of them, or none when that fails.
 
@@ -133,7 +149,9 @@ class Repository:
             for state, path in taken:
                 _move(state, place.project / path, self.project / path)
             unmerged = git(place.project, "ls-files", "--unmerged", "--full-name", "-z", "--", ".")
-            if stages := [entry for entry in unmerged.split("\0") if entry]:
+            ignored = {f"{self.prefix}{path}" for path in there}
+            stages = [one for one in unmerged.split("\0") if one and one.partition("\t")[2] not in ignored]
+            if stages:
                 paths = sorted({entry.partition("\t")[2] for entry in stages})
                 entries = [f"0 {'0' * 40}\t{path}" for path in paths] + stages
                 git(
@@ -232,7 +250,7 @@ def _move(state: str, before: Path, after: Path) -> None:
 
 
 def _letter(state: str) -> str:
-    if state in {"??", "!!"}:
+    if state in {"??", "!!", "DU"}:  # the latter is brought back
         return "A"
     return "D" if "D" in state and state not in _UNMERGED else "M"
 

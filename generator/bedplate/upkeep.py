@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from difflib import unified_diff
 from io import StringIO
 from pathlib import Path
+from shutil import copy2
 from stat import S_IXUSR
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -109,22 +110,23 @@ def update(place: Repository, origin: Origin, ref: str | None, given: Collected)
     """Bring a project to another version of its template, merging what its users changed.
 
     `place` is its last commit, apart from where anybody works. `ref` is a branch, tag or commit; without
-    one the latest release. New questions take their defaults. A file that the template gives no more and
-    that was changed stays, as a conflict.
+    one the latest release. New questions take their defaults. A file that one side removed and the other
+    changed is there, as a conflict.
 
     Raises:
         BadInput: when the template or its version is not there, or an answer can't stand.
     """
     from copier._template import Template
 
-    from bedplate.newcomer import Recorder
+    from bedplate.newcomer import witness
 
     source = Source(origin.source.location, ref or origin.source.ref)
     with (
+        TemporaryDirectory(prefix="bedplate-") as temporary,
         told_plainly(source),
         warnings.catch_warnings(record=True) as caught,
         redirect_stderr(StringIO()),
-        Recorder(
+        witness(place.project, before := Path(temporary, "before"), after := Path(temporary, "after"))(
             src_path=source.location,
             dst_path=place.project,
             data=given.values,
@@ -143,23 +145,33 @@ def update(place: Repository, origin: Origin, ref: str | None, given: Collected)
             worker.run_update()
         finally:
             made_from._cleanup()
-        after = str(worker.template.commit)
+        version = str(worker.template.commit)
         told = tuple(notes(worker, [warning.category for warning in caught]))
-    changes = place.changes()
-    gone = _changed_and_gone(place, origin, [path for state, path in changes if state == "D"])
-    for path in gone:
+        kept = _keep_what_was_changed(place, before)
+        _bring_what_was_removed(place, before, after)
+    changes = tuple(change for change in place.changes() if change[1] not in kept)
+    return Updated(origin.commit, version, changes, place.conflicts(), told)
+
+
+def _keep_what_was_changed(place: Repository, before: Path) -> list[str]:
+    """Of the files that the update removed keep, as conflicts, those that were not as they were given."""
+    removed = [path for state, path in place.changes() if state == "D"]
+    kept = [path for path in removed if not _is_as_given(before / path, place.committed(path))]
+    for path in kept:
         place.keep(path)
-    changes = tuple(change for change in changes if change[1] not in gone)
-    conflicts = tuple(sorted({*place.conflicts(), *gone}))
-    return Updated(origin.commit, after, changes, conflicts, told)
+        given = before / path
+        place.contest(path, given if given.exists() else None, place.project / path, theirs=False)
+    return kept
 
 
-def _changed_and_gone(place: Repository, origin: Origin, removed: Sequence[str]) -> list[str]:
-    """Those of the files that the update removed which were no longer as the template gave them."""
-    if not removed:
-        return []
-    with as_given(origin) as (directory, _):
-        return [path for path in removed if not _is_as_given(directory / path, place.committed(path))]
+def _bring_what_was_removed(place: Repository, before: Path, after: Path) -> None:
+    """Bring, as conflicts, the files that users removed and that the template gives in another form now."""
+    for file in Project(after).files():
+        old, new, here = before / file.path, after / file.path, place.project / file.path
+        if old.is_file() and not (here.exists() or here.is_symlink()) and _state(old, new) == "changed":
+            here.parent.mkdir(parents=True, exist_ok=True)
+            copy2(new, here, follow_symlinks=False)
+            place.contest(file.path, old, new, theirs=True)
 
 
 def _is_as_given(path: Path, committed: bytes) -> bool:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from shell import Cli
-from upkept import FIRST, QUESTIONS, Place, commit, placed
+from upkept import FIRST, QUESTIONS, Place, commit, placed, state
 
 
 def test_an_update_brings_the_new_files_and_keeps_the_users_lines(place: Place) -> None:
@@ -130,6 +130,75 @@ def test_a_file_that_was_changed_and_is_given_no_more_is_a_conflict_and_stays(pl
         assert finished.returncode == 1
         assert "C old.txt  conflict" in finished.stdout + finished.stderr
     assert place.read("old.txt") == "old, and ours\n"
+    assert place.repository.git("status", "--porcelain", "old.txt") == "UD old.txt\n"
+    assert unmerged(place, "old.txt") == {"1": "old\n", "2": "old, and ours\n"}
+
+
+def test_a_file_that_was_removed_and_is_given_anew_is_a_conflict_and_there(place: Place) -> None:
+    place.remove("title.txt")
+    before = state(place.repository)
+    preview = place.project.bedplate("preview", "--json")
+    assert (preview.returncode, json.loads(preview.stdout)["conflicts"]) == (1, ["title.txt"])
+    assert state(place.repository) == before
+    finished = place.project.bedplate("update")
+    assert finished.returncode == 1
+    assert "  C title.txt  conflict" in finished.stdout
+    assert place.read("title.txt") == "The new title\n"
+    assert place.repository.git("status", "--porcelain", "title.txt") == "DU title.txt\n"
+    assert unmerged(place, "title.txt") == {"1": "The title\n", "3": "The new title\n"}
+
+
+def test_a_conflict_over_a_removed_file_is_git_s_and_ends_as_the_user_decides(place: Place) -> None:
+    place.remove("title.txt")
+    assert place.project.bedplate("update").returncode == 1
+    refused = place.project.bedplate("update")
+    assert (refused.returncode, "commit or stash first" in refused.stderr) == (4, True)
+    place.repository.git("rm", "--quiet", "title.txt")
+    commit(place.repository, "Update")
+    finished = place.project.bedplate("update")
+    assert (finished.returncode, finished.stdout) == (0, "1.1.0: nothing to change\n")
+
+
+def test_a_file_that_was_removed_and_is_given_as_before_stays_away(place: Place) -> None:
+    for path in ("ports.txt", "old.txt"):
+        place.remove(path)
+    finished = place.project.bedplate("update")
+    assert finished.returncode == 0, finished.stdout
+    assert not {"ports.txt", "old.txt"} & {path.name for path in place.project.directory.iterdir()}
+
+
+def test_removed_files_are_conflicts_below_the_top_of_a_repository_as_well(
+    tmp_path: Path, template: Cli, user_environment: dict[str, str]
+) -> None:
+    place = placed(template, tmp_path / "all", user_environment, "services/one")
+    place.remove("title.txt")
+    place.write("old.txt", "old, and ours\n")
+    finished = place.project.bedplate("update")
+    assert finished.returncode == 1
+    assert [line for line in finished.stdout.splitlines() if line.startswith("  C ")] == [
+        "  C old.txt  conflict",
+        "  C title.txt  conflict",
+    ]
+    listed = place.repository.git("status", "--porcelain").splitlines()
+    assert {"UD services/one/old.txt", "DU services/one/title.txt"} <= set(listed)
+
+
+def test_a_file_that_was_removed_and_is_ignored_now_is_left_alone(place: Place) -> None:
+    place.remove("title.txt")
+    place.write(".gitignore", "title.txt\n")
+    (place.project.directory / "title.txt").write_text("my own\n")
+    finished = place.project.bedplate("update")
+    assert finished.returncode == 0, finished.stdout
+    assert place.read("title.txt") == "my own\n"
+    assert "note: title.txt: git ignores it, and it was left as it is" in finished.stderr
+    assert place.repository.git("ls-files", "--unmerged") == ""
+
+
+def unmerged(place: Place, path: str) -> dict[str, str]:
+    """What git has of a file in conflict: 1 what both had, 2 what is here, 3 what the template gives."""
+    listed = place.repository.git("ls-files", "--unmerged", path).split("\n")[:-1]
+    entries = [entry.partition("\t")[0].split() for entry in listed]
+    return {stage: place.repository.git("cat-file", "blob", blob) for _, blob, stage in entries}
 
 
 def test_a_conflict_is_one_for_git_as_well(place: Place) -> None:

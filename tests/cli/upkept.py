@@ -41,6 +41,11 @@ class Place:
         (self.project.directory / path).write_text(text)
         commit(self.repository, f"Write {path}")
 
+    def remove(self, path: str) -> None:
+        """Remove a file of the project and commit that."""
+        (self.project.directory / path).unlink()
+        commit(self.repository, f"Remove {path}")
+
     def read(self, path: str) -> str:
         """The text of a file of the project."""
         return (self.project.directory / path).read_text()

@@ -24,7 +24,11 @@ def run(project: Path, settings: tuple[str, ...], source: str | None, ref: str |
     with repository.apart() as place:
         updated = bring(place, origin, ref, collect(None, settings, None))
         left = repository.take(place, updated.changes)
-    updated = replace(updated, changes=tuple(one for one in updated.changes if one[1] not in left))
+    updated = replace(
+        updated,
+        changes=tuple(one for one in updated.changes if one[1] not in left),
+        conflicts=tuple(path for path in updated.conflicts if path not in left),
+    )
     if as_json:
         typer.echo(json.dumps(asdict(updated), indent=2, ensure_ascii=False))
     else:
