@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"text/template"
 	"time"
 )
 
@@ -23,13 +24,13 @@ func TestLoadTakesFlagThenEnvironmentThenDefault(t *testing.T) {
 		env  map[string]string
 		want time.Duration
 	}{
-		"default":     {want: 5 * time.Second},
+		"default":     {want: Default().DrainDelay},
 		"environment": {env: map[string]string{"DRAIN_DELAY": "7s"}, want: 7 * time.Second},
 		"flag":        {args: []string{"-drain-delay=9s"}, env: map[string]string{"DRAIN_DELAY": "7s"}, want: 9 * time.Second},
 		"flag over an environment that can't be read": {
 			args: []string{"-drain-delay", "9s"}, env: map[string]string{"DRAIN_DELAY": "soon"}, want: 9 * time.Second,
 		},
-		"empty environment is none": {env: map[string]string{"DRAIN_DELAY": ""}, want: 5 * time.Second},
+		"empty environment is none": {env: map[string]string{"DRAIN_DELAY": ""}, want: Default().DrainDelay},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -156,20 +157,23 @@ func TestHelpIsAskedForByFlag(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	want, err := os.ReadFile("testdata/help.golden")
+	golden, err := template.ParseFiles("testdata/help.golden")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got bytes.Buffer
+	var got, want bytes.Buffer
+	if err := golden.Execute(&want, Default()); err != nil {
+		t.Fatal(err)
+	}
 	Usage(&got)
-	if got.String() != string(want) {
-		t.Errorf("help is\n%s\nbut testdata/help.golden is\n%s", got.String(), want)
+	if got.String() != want.String() {
+		t.Errorf("help is\n%s\nbut testdata/help.golden is\n%s", &got, &want)
 	}
 }
 
 func TestLogShowsSettingsAsTheyAreWritten(t *testing.T) {
 	var log bytes.Buffer
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("", slog.Any("config", Default()))
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("", slog.Any("config", Config{DrainTimeout: 20 * time.Second}))
 	if want := `"drain-timeout":"20s"`; !strings.Contains(log.String(), want) {
 		t.Errorf("%s lacks %s", log.String(), want)
 	}

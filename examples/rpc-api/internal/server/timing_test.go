@@ -78,6 +78,7 @@ func runServer(t *testing.T, prepare func(*Server)) running {
 	t.Helper()
 	api, admin := newPipeListener(), newPipeListener()
 	o := testOptions(io.Discard)
+	o.Config.DrainDelay, o.Config.DrainTimeout = 5*time.Second, 20*time.Second
 	o.Config.RequestTimeout = 29 * time.Second
 	s := New(o)
 	s.listener, s.adminListener = &listener{deadlineListener: api}, admin
