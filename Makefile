@@ -10,7 +10,7 @@ TOOLS := .venv/tools-installed
 TESTS = $(BIN)/pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help new test check verify mutants bench bench-peers lock examples docs bases doctor clean
+.PHONY: help new test check verify mutants bench bench-peers lock examples docs recording bases doctor clean
 
 help: ## list the verbs
 	@sed -nE 's/^([a-z-]+):[^#]*## /  make \1\t/p' Makefile | expand -t 20
@@ -46,6 +46,9 @@ examples: $(PACKAGE) ## write the projects of examples/ anew, after a change of 
 
 docs: $(TOOLS) ## build the site of docs/ into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
+
+recording: $(TOOLS) ## record bedplate new on a terminal, into docs/images/new.svg
+	@$(BIN)/python ci/docs/recording.py
 
 bases: $(PACKAGE) ## make the stand-ins for base images and the image of linters, if they are not there
 	@ci/provision engine && $(BIN)/python ci/bases/build.py $(ARGS)
