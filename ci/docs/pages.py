@@ -24,6 +24,7 @@ REPORT: Final = ROOT / "generator/bedplate/verify/report.schema.json"
 OUTPUT: Final = sorted((ROOT / "generator/bedplate/commands").glob("*.schema.json"))
 OUTSIDE: Final = re.compile(r"\]\(((?:\.\./)*)\.\./generator/bedplate/\w+/(\w+\.schema\.json)\)")
 """How pages link to a schema, all of which are published in `schemas/`."""
+OPTION: Final = re.compile(r"(?<![\w`-])(--[a-z][a-z-]*)")
 CODE_OR_BAR: Final = re.compile(r"(``.*?``|`[^`]*`)|\|", re.DOTALL)
 
 
@@ -58,10 +59,12 @@ def command_line() -> Iterable[str]:
     """Each command with its arguments and options, as `--help` has them."""
     yield "# Command line\n"
     yield f"{app.info.epilog} [Exit codes](exit-codes.md) says more.\n"
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
-        yield f"## bedplate {name}\n\n{command.help}\n"
+    yield "`--help` after any command says the same.\n"
+    program: Any = get_command(app)
+    for name, command in {"": program, **program.commands}.items():
+        yield f"## bedplate {name}".rstrip() + f"\n\n{_marked(command.help)}\n"
         yield from _head("option", "what it is")
-        yield from (_row(_spelled(parameter), parameter.help or "") for parameter in command.params)
+        yield from (_row(_spelled(parameter), _told(parameter)) for parameter in command.params)
         yield ""
 
 
@@ -70,6 +73,21 @@ def _spelled(parameter: Any) -> str:
     names = [] if parameter.param_type_name == "argument" else parameter.opts
     value = parameter.metavar or "|".join(getattr(getattr(parameter, "type", None), "choices", ()))
     return _code(" ".join([*names, value]).strip())
+
+
+def _told(parameter: Any) -> str:
+    """What is told of an argument or option, with its default, and what takes its place."""
+    told = [_marked(parameter.help or "")]
+    if isinstance(parameter.default, str | int) and not isinstance(parameter.default, bool):
+        told.append(f"Default: {_code(str(parameter.default))}.")
+    if parameter.envvar:
+        told.append(f"Environment: {_code(parameter.envvar)}.")
+    return " ".join(told)
+
+
+def _marked(text: str) -> str:
+    """A help text, in which options are code as well."""
+    return OPTION.sub(r"`\1`", text)
 
 
 def exit_codes() -> Iterable[str]:

@@ -64,7 +64,10 @@ Level = Annotated[
     Literal["render", "static", "build", "run", "update"], typer.Option("--level", help="How deep.")
 ]
 Jobs = Annotated[
-    int, typer.Option("--jobs", min=1, help="Rows verified at the same time, as far as memory allows.")
+    int,
+    typer.Option(
+        "--jobs", metavar="N", min=1, help="Rows verified at the same time, as far as memory allows."
+    ),
 ]
 Engine = Annotated[
     Literal["auto", "container", "host"], typer.Option("--engine", help="What builds and runs.")

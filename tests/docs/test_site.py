@@ -135,6 +135,31 @@ def test_the_reference_has_every_domain_question_and_board(site: Path, pages: di
     assert pages[reference / "boards.html"].anchors >= data("boards", "boards").keys()
 
 
+@pytest.mark.parametrize("command", ["", "new", "verify", "preview"])
+def test_the_reference_has_what_help_tells_of_a_command(site: Path, command: str) -> None:
+    page = (site / "reference/command-line.html").read_text(encoding="utf-8")
+    anchor = f"bedplate-{command}" if command else "bedplate"
+    section = page[page.index(f'<h2 id="{anchor}"') :].partition("</table>")[0]
+    shown = " ".join(Page(section).texts)
+    named = [command] if command else []
+    finished = subprocess.run(
+        [sys.executable, "-m", "bedplate", *named, "--help"],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "generator"), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    listed = finished.stdout.partition("Commands:")[0]
+    options = set(re.findall(r"^  (--[a-z-]+)", listed, re.MULTILINE))
+    choices = set(re.findall(r"<([a-z]+(?:\|[a-z]+)+)>", listed))
+    defaults = set(re.findall(r"\[default: ([a-z0-9]+)", listed))
+    variables = set(re.findall(r"\[env var: ([A-Z_]+)", listed))
+    assert options
+    words = options | choices | variables | {f"Default: {one}" for one in defaults}
+    assert [word for word in words if word not in shown.replace("  ", " ")] == []
+
+
 @pytest.mark.parametrize("part", ["linters", "programs", "testers"])
 def test_the_reference_has_every_version(site: Path, pages: dict[Path, Page], part: str) -> None:
     texts = pages[site / "reference/versions.html"].texts
