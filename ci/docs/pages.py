@@ -71,13 +71,14 @@ def command_line() -> Iterable[str]:
 def _spelled(parameter: Any) -> str:
     """An argument or option as it is typed."""
     names = [] if parameter.param_type_name == "argument" else parameter.opts
-    value = parameter.metavar or "|".join(getattr(getattr(parameter, "type", None), "choices", ()))
-    return _code(" ".join([*names, value]).strip())
+    return _code(" ".join([*names, parameter.metavar or ""]).strip())
 
 
 def _told(parameter: Any) -> str:
-    """What is told of an argument or option, with its default, and what takes its place."""
+    """What is told of an argument or option, with its choices, its default, and what takes its place."""
     told = [_marked(parameter.help or "")]
+    if choices := getattr(getattr(parameter, "type", None), "choices", ()):
+        told.append(f"One of {_names(choices)}.")
     if isinstance(parameter.default, str | int) and not isinstance(parameter.default, bool):
         told.append(f"Default: {_code(str(parameter.default))}.")
     if parameter.envvar:
