@@ -16,9 +16,9 @@ from jsonschema import Draft202012Validator
 from shell import ROOT, Cli
 
 
-@pytest.fixture
-def schema(cli: Cli) -> dict[str, Any]:
-    finished = cli.bedplate("list", "--json")
+@pytest.fixture(scope="module")
+def schema(user_environment: dict[str, str]) -> dict[str, Any]:
+    finished = Cli(ROOT, user_environment).bedplate("list", "--json")
     assert finished.returncode == 0, finished.stderr
     return json.loads(finished.stdout)
 
