@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::trace::SpanExporter as _;
 use tokio::sync::{mpsc, oneshot};
@@ -33,7 +33,7 @@ const FLUSH: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub enum Span {
     Served(Box<Served>),
-    Try(Try),
+    Try(Box<Try>),
 }
 
 /// A request of a client.
@@ -55,6 +55,8 @@ pub struct Try {
     began: SystemTime,
     ended: SystemTime,
     method: Method,
+    scheme: &'static str,
+    url: Uri,
     endpoint: Arc<str>,
     again: bool,
     /// None when the client has gone meanwhile.
@@ -77,7 +79,7 @@ pub struct Tracer {
 /// Records a try when it is dropped.
 pub struct Watch<'a> {
     tracer: &'a Tracer,
-    seen: Option<Try>,
+    seen: Option<Box<Try>>,
 }
 
 /// Ends when the last span is sent.
@@ -115,15 +117,21 @@ impl Tracer {
     }
 
     /// Tells an endpoint which span asks, and watches what becomes of it if that is recorded.
-    pub fn watch(&self, entry: &Entry, headers: &mut HeaderMap, again: bool) -> Option<Watch<'_>> {
+    pub fn watch(
+        &self,
+        entry: &Entry,
+        scheme: &'static str,
+        headers: &mut HeaderMap,
+        again: bool,
+    ) -> Option<Watch<'_>> {
         let (trace, endpoint) = (entry.trace?, Arc::clone(entry.upstream.as_ref()?));
         let span = self.chance.next();
         headers.insert(TRACEPARENT, trace.header(span));
         trace.began?;
-        let (method, now) = (entry.method.clone(), SystemTime::now());
+        let (method, url, now) = (entry.method.clone(), entry.uri.clone(), SystemTime::now());
         let (began, ended, outcome) = (now, now, None);
-        let seen = Try { trace, span, began, ended, method, endpoint, again, outcome };
-        Some(Watch { tracer: self, seen: Some(seen) })
+        let seen = Try { trace, span, began, ended, method, scheme, url, endpoint, again, outcome };
+        Some(Watch { tracer: self, seen: Some(Box::new(seen)) })
     }
 
     /// A worker never waits for the collector.
@@ -144,8 +152,9 @@ impl Watch<'_> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        if let Some(seen) = self.seen.take() {
-            self.tracer.record(Span::Try(Try { ended: SystemTime::now(), ..seen }));
+        if let Some(mut seen) = self.seen.take() {
+            seen.ended = SystemTime::now();
+            self.tracer.record(Span::Try(seen));
         }
     }
 }

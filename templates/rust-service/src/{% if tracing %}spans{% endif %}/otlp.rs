@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 use opentelemetry::trace::{
     SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
 };
@@ -19,6 +19,8 @@ use crate::config::Config;
 use crate::gateway::line::Line;
 use crate::gateway::trace::Trace;
 
+/// What upstreams are spoken to in.
+const UPSTREAM_VERSION: &str = "1.1";
 /// Of an answer that broke off (RFC 9209 section 2.3).
 const INCOMPLETE: &str = "http_response_incomplete";
 /// Of a try that nobody waits for any more.
@@ -45,7 +47,7 @@ pub fn exporter(config: &Config) -> Result<SpanExporter, ExporterBuildError> {
 pub fn data(span: Span) -> SpanData {
     match span {
         Span::Served(served) => served_data(*served),
-        Span::Try(tried) => try_data(tried),
+        Span::Try(tried) => try_data(*tried),
     }
 }
 
@@ -58,8 +60,10 @@ fn served_data(served: Served) -> SpanData {
         KeyValue::new("url.path", entry.uri.path().to_owned()),
         KeyValue::new("url.scheme", scheme),
         KeyValue::new("network.peer.address", entry.peer.to_canonical().to_string()),
+        KeyValue::new("network.protocol.version", version(entry.version)),
         KeyValue::new("http.response.status_code", i64::from(status.as_u16())),
     ]);
+    attributes.extend(entry.uri.query().map(|query| KeyValue::new("url.query", redacted(query))));
     attributes.extend(route.map(|route| KeyValue::new("http.route", route)));
     let token = entry.failure.map(|failure| failure.row().token);
     let error = token.or(broken.then_some(INCOMPLETE)).map(Cow::from);
@@ -78,10 +82,16 @@ fn served_data(served: Served) -> SpanData {
 }
 
 fn try_data(tried: Try) -> SpanData {
-    let Try { trace, span, began, ended, method: by, endpoint, again, outcome } = tried;
+    let Try { trace, span, began, ended, method: by, scheme, url, endpoint, again, outcome } =
+        tried;
     let (name, mut attributes) = method(&by);
     let (host, port) = endpoint.rsplit_once(':').unwrap_or((&endpoint, ""));
-    attributes.push(KeyValue::new("server.address", host.trim_matches(['[', ']']).to_owned()));
+    let query = url.query().map(|query| format!("?{}", redacted(query))).unwrap_or_default();
+    attributes.extend([
+        KeyValue::new("network.protocol.version", UPSTREAM_VERSION),
+        KeyValue::new("server.address", host.trim_matches(['[', ']']).to_owned()),
+        KeyValue::new("url.full", format!("{scheme}://{endpoint}{}{query}", url.path())),
+    ]);
     attributes
         .extend(port.parse().ok().map(|port: u16| KeyValue::new("server.port", i64::from(port))));
     attributes.extend(again.then(|| KeyValue::new("http.request.resend_count", 1)));
@@ -137,6 +147,46 @@ fn method(method: &Method) -> (&'static str, Vec<KeyValue>) {
     ("HTTP", vec![attribute("_OTHER"), original])
 }
 
+fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "2",
+        Version::HTTP_10 => "1.0",
+        _ => "1.1",
+    }
+}
+
+/// "Sensitive content ... SHOULD be scrubbed": whose requests these are knows which values of a query are, not
+/// who passes them on.
+fn redacted(query: &str) -> String {
+    let part = |part: &str| match part.split_once('=') {
+        Some((key, _)) => format!("{key}=REDACTED"),
+        None => "REDACTED".to_owned(),
+    };
+    query.split('&').map(part).collect::<Vec<_>>().join("&")
+}
+
 fn code(status: StatusCode) -> Cow<'static, str> {
     status.as_str().to_owned().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_query_the_names_are_told() {
+        for (query, told) in [
+            ("", "REDACTED"),
+            ("color=blue&sig=c2VjcmV0==", "color=REDACTED&sig=REDACTED"),
+            ("c2VjcmV0&a=", "REDACTED&a=REDACTED"),
+        ] {
+            assert_eq!(redacted(query), told);
+        }
+    }
+
+    #[test]
+    fn versions_are_called_as_the_conventions_have_them() {
+        let told = [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2].map(version);
+        assert_eq!(told, ["1.0", "1.1", "2"]);
+    }
 }
