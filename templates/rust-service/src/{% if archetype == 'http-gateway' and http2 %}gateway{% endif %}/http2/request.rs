@@ -8,11 +8,14 @@ use crate::gateway::error::Failure;
 use crate::gateway::policy;
 
 /// Says what HTTP/1.1 says in other places there, and refuses what it can't say. That fields and
-/// pseudo-header fields are well-formed is h2's business.
+/// pseudo-header fields are well-formed is h2's business, but for spaces around what a field says.
 pub fn translate(parts: &mut Parts, most_fields: usize) -> Result<(), Failure> {
     join_cookies(&mut parts.headers);
     if parts.headers.len() > most_fields {
         return Err(Failure::HeadTooLarge);
+    }
+    if parts.headers.values().any(is_padded) {
+        return Err(Failure::Refused("space around a field value"));
     }
     if !policy::is_framed(&mut parts.headers) {
         return Err(Failure::Refused("content lengths differ"));
@@ -33,6 +36,13 @@ pub fn translate(parts: &mut Parts, most_fields: usize) -> Result<(), Failure> {
         parts.headers.insert(HOST, host);
     }
     Ok(())
+}
+
+/// "A field value MUST NOT start or end with an ASCII whitespace character" (RFC 9113 section 8.2.1). The
+/// next hop would read another value.
+fn is_padded(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    bytes.trim_ascii().len() < bytes.len()
 }
 
 /// "If there are multiple Cookie header fields after decompression, these MUST be concatenated into a
