@@ -3,12 +3,15 @@
 
 #![no_main]
 
-use http::header::{CONNECTION, HOST, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Request};
+mod wire;
+
+use http::header::{CONNECTION, HOST, HeaderValue};
+use http::{HeaderMap, Method};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use service::gateway::headers::{self, Connection};
 use service::gateway::policy;
+use wire::{parse, written};
 
 /// What must never be lost, and what must never pass.
 const ESSENTIAL: [&str; 5] = ["host", "authorization", "cookie", "content-length", "traceparent"];
@@ -123,25 +126,10 @@ fuzz_target!(|head: Head<'_>| {
     }
     assert_eq!(parts.headers["x-forwarded-for"], "192.0.2.7");
     assert_eq!(
-        parse(&written(&parts.method, &parts.headers)).map(|head| head.headers().clone()),
+        parse(&written(&parts.method, "/", &parts.headers)).map(|head| head.headers().clone()),
         Some(parts.headers)
     );
 });
-
-/// As hyper reads it, by the same parser.
-fn parse(bytes: &[u8]) -> Option<Request<()>> {
-    let mut fields = [httparse::EMPTY_HEADER; 100];
-    let mut head = httparse::Request::new(&mut fields);
-    if head.parse(bytes).ok()?.is_partial() {
-        return None;
-    }
-    let mut request = Request::builder().method(head.method?).uri(head.path?);
-    for field in head.headers.iter() {
-        let value = HeaderValue::from_bytes(field.value).ok()?;
-        request = request.header(HeaderName::from_bytes(field.name.as_bytes()).ok()?, value);
-    }
-    request.body(()).ok()
-}
 
 /// What the lines of Connection name, as the next hop would read them.
 fn named(headers: &HeaderMap) -> impl Iterator<Item = String> {
@@ -152,13 +140,4 @@ fn named(headers: &HeaderMap) -> impl Iterator<Item = String> {
 fn is_ours(name: &str) -> bool {
     ["via", "x-request-id", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"]
         .contains(&name)
-}
-
-fn written(method: &Method, headers: &HeaderMap) -> Vec<u8> {
-    let mut head = format!("{method} / HTTP/1.1\r\n").into_bytes();
-    for (name, value) in headers {
-        head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
-    }
-    head.extend(b"\r\n");
-    head
 }

@@ -44,8 +44,8 @@ enum Event {
     Comes,
     /// What is under way is answered, after so many milliseconds.
     IsAnswered(Index, u64),
-    /// What is under way comes to nothing, and is tried at another endpoint.
-    Fails(Index),
+    /// What is under way comes to nothing after so many milliseconds, and is tried at another endpoint.
+    Fails(Index, u64),
     /// The checks of an endpoint turn it down, or up again.
     Turns(Index),
     /// So many milliseconds pass.
@@ -56,7 +56,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => Just(Event::Comes),
         1 => (any::<Index>(), 0..10_000_u64).prop_map(|(which, took)| Event::IsAnswered(which, took)),
-        4 => any::<Index>().prop_map(Event::Fails),
+        4 => (any::<Index>(), 0..10_000_u64).prop_map(|(which, took)| Event::Fails(which, took)),
         1 => any::<Index>().prop_map(Event::Turns),
         1 => (0..6_000_u64).prop_map(Event::Passes),
     ]
@@ -159,7 +159,7 @@ impl World {
         })
     }
 
-    fn fail(&mut self, which: Index) -> TestCaseResult {
+    fn fail(&mut self, which: Index, took: Duration) -> TestCaseResult {
         let Some((number, slot)) = self.end(which) else {
             return Ok(());
         };
@@ -175,7 +175,7 @@ impl World {
             known.pauses += 1;
         }
         let outlier = &self.settings.config.outlier;
-        prop_assert_eq!(self.cluster.failed(slot.endpoint(), "test", outlier), expected);
+        prop_assert_eq!(self.cluster.failed(slot.endpoint(), took, "test", outlier), expected);
         let tried = Rc::clone(slot.endpoint());
         drop(slot);
         self.pick(Some(&tried))
@@ -203,7 +203,7 @@ impl World {
         match event {
             Event::Comes => self.pick(None)?,
             Event::IsAnswered(which, took) => self.is_answered(which, took),
-            Event::Fails(which) => self.fail(which)?,
+            Event::Fails(which, took) => self.fail(which, Duration::from_millis(took))?,
             Event::Turns(which) => self.turn(which),
             Event::Passes(millis) => {
                 advance(Duration::from_millis(millis)).await;

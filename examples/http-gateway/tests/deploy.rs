@@ -15,6 +15,13 @@ const SETTINGS: [&str; 2] = [
     include_str!("../deploy/overlays/prod/config.toml"),
 ];
 
+/// What a connection takes that waits, and a request on its way, its own connection to an upstream included;
+/// docs/runbook.md has both.
+const CONNECTION: usize = 27 << 10;
+const REQUEST: usize = 40 << 10;
+/// All else.
+const REST: usize = 32 << 20;
+
 /// The numbers that a manifest has under a key.
 fn numbers<N: FromStr<Err: Debug>>(manifest: &str, key: &str) -> Vec<N> {
     let lines = manifest.lines().map(|line| line.trim().trim_start_matches("- "));
@@ -43,6 +50,18 @@ fn it_listens_where_the_pod_says() {
         let listens = [config.listen, config.admin.listen];
         assert_eq!(listens.map(|address| address.port()), *ports);
         assert!(listens.iter().all(|address| address.ip().is_unspecified()));
+    }
+}
+
+#[test]
+fn what_connections_and_requests_may_take_fits_into_the_memory_of_the_pod() {
+    let sizes = WORKLOAD.lines().filter_map(|line| line.trim().strip_prefix("memory: "));
+    let sizes = sizes.map(|size| size.strip_suffix("Mi").unwrap().parse::<usize>().unwrap() << 20);
+    let most = sizes.max().unwrap();
+    for config in settings() {
+        let limits = config.limits;
+        let bytes = limits.connections * CONNECTION + limits.in_flight * REQUEST + REST;
+        assert!(bytes <= most, "{bytes} of {most} bytes");
     }
 }
 

@@ -351,7 +351,8 @@ fn an_endpoint_is_blamed_for_an_answer_that_is_none_to_the_request() {
         }),
         Upstream::ok(),
     );
-    let service = start_before(&[&wrong, &right], "outlier.failures = 3");
+    let routes = routed_to(&[wrong.address, right.address]);
+    let service = start(&format!("outlier.failures = 3\n{routes}balance = \"round_robin\"\n"));
     let failed = (0..100).filter(|_| get(service.address, "/").status == 502).count();
     assert_eq!((failed, metric(&service, "upstream_ejections_total")), (3, 1));
 }

@@ -15,7 +15,8 @@ const POST: &str = "POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 5\r\n\r\nhe
 fn an_endpoint_that_is_down_fails_no_request() {
     let upstream = Upstream::ok();
     let settings = "retry.per_second = 1000\noutlier.failures = 3\n";
-    let service = start(&format!("{settings}{}", routed_to(&[closed_port(), upstream.address])));
+    let routes = routed_to(&[closed_port(), upstream.address]);
+    let service = start(&format!("{settings}{routes}balance = \"round_robin\"\n"));
     for _ in 0..50 {
         assert_eq!(get(service.address, "/").status, 200);
         assert_eq!(ask(service.address, POST).status, 200);

@@ -20,6 +20,19 @@ fn an_upstream_that_does_not_answer_is_given_up() {
 }
 
 #[test]
+fn an_upstream_that_clients_gave_up_on_is_hardly_asked_again() {
+    let (silent, well) = (Upstream::start(|_| Reply::Silence), Upstream::ok());
+    let service = start_before(&[&silent, &well], "workers = 1");
+    for _ in 0..20 {
+        let mut client = Client::connect(service.address);
+        client.send(GET);
+        client.is_quiet(Duration::from_millis(200));
+    }
+    let asked = silent.requests().len();
+    assert!(asked <= 2, "{asked} of 20");
+}
+
+#[test]
 fn a_silent_tunnel_is_given_up() {
     let upstream = Upstream::start(|_| {
         let change = "connection: upgrade\r\nupgrade: echo";

@@ -21,6 +21,7 @@ use super::policy;
 use super::route::Routes;
 use super::served::Served;
 use super::upgrade;
+use super::wait::Wait;
 use crate::config::Config;
 use crate::listener;
 use crate::pool::Sender;
@@ -61,6 +62,7 @@ impl Gateway {
         let config = &routes.config;
         routes.budget.deposit();
         let mut tried: Option<(Rc<Endpoint>, Failure)> = None;
+        let mut began = plan.progress.last.get();
         loop {
             let before = tried.as_ref().map(|(endpoint, _)| endpoint);
             let endpoint = cluster.pick(before, config.upstream.max_in_flight);
@@ -71,20 +73,26 @@ impl Gateway {
                 (None, Nowhere::Full) => Failure::Overloaded,
             })?;
             served.entry.upstream = Some(Arc::clone(endpoint.address()));
-            let miss = match self.attempt(config, cluster, &endpoint, request, plan).await {
+            let clock = routes.settings.clock;
+            let progress = &plan.progress;
+            let wait = Wait { clock, endpoint: &endpoint, progress, began, over: false };
+            let outcome = self.attempt(config, cluster, &endpoint, request, plan).await;
+            let since = wait.over();
+            let miss = match outcome {
                 Ok(hit) => return Ok(hit),
                 Err(miss) => miss,
             };
             endpoint.record.causes.count(miss.failure);
             let cause = miss.failure.row();
             if cause.blame {
-                cluster.failed(&endpoint, cause.name, &config.outlier);
+                cluster.failed(&endpoint, since.elapsed(), cause.name, &config.outlier);
             }
             request = match miss.again {
                 Some(request) if tried.is_none() && routes.budget.withdraw() => request,
                 _ => return Err(miss.failure),
             };
             count(&self.stats.retries);
+            began = Instant::now();
             tried = Some((endpoint, miss.failure));
         }
     }

@@ -14,6 +14,7 @@ pub mod policy;
 mod route;
 mod served;
 mod upgrade;
+mod wait;
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;

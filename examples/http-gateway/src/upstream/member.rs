@@ -11,6 +11,8 @@ use crate::stats::{Causes, add, count, sum_by_label};
 
 /// After this time a measured latency counts for 1/e.
 const DECAY: Duration = Duration::from_secs(10);
+/// What a failure counts for at least, as linkerd has it: to fail at once is not to be fast.
+const PENALTY: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub struct Member {
@@ -119,14 +121,17 @@ impl Record {
         now < self.ejected_until.load(Relaxed)
     }
 
-    /// What waiting here would come to. An endpoint that has not answered yet is worth a try.
+    /// What waiting here would come to. An endpoint of which nothing is known is worth one try at a time.
     pub fn cost(&self, now: u64) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "requests under way are far below 2^52")]
         let queue = (self.in_flight() + 1) as f64;
+        if self.latency() == 0.0 && self.in_flight() > 0 {
+            return PENALTY.as_secs_f64() * queue;
+        }
         (self.latency() * self.weight(now)).max(1e-6) * queue
     }
 
-    /// In seconds, as it was when it was measured last.
+    /// In seconds, as it was when it was measured last, or for how long it was waited in vain.
     pub fn latency(&self) -> f64 {
         f64::from_bits(self.latency.load(Relaxed))
     }
@@ -149,16 +154,29 @@ impl Record {
             // A peak counts at once.
             new
         };
-        self.latency.store(latency.to_bits(), Relaxed);
-        self.measured.store(now, Relaxed);
+        self.measure(now, latency);
         self.failures.store(0, Relaxed);
         self.ejected_until.store(0, Relaxed);
         // Each answer makes up for one ejection.
         self.ejections.store(self.ejections.load(Relaxed).saturating_sub(1), Relaxed);
     }
 
-    /// One more failure; true when it has failed too often.
-    pub fn failed(&self, settings: &Outlier) -> bool {
+    /// For so long no answer came: it takes that long at least.
+    pub fn unanswered(&self, now: u64, took: Duration) {
+        let latency = took.as_secs_f64();
+        if latency > self.latency() * self.weight(now) {
+            self.measure(now, latency);
+        }
+    }
+
+    fn measure(&self, now: u64, latency: f64) {
+        self.latency.store(latency.to_bits(), Relaxed);
+        self.measured.store(now, Relaxed);
+    }
+
+    /// One more failure, after `took`; true when it has failed too often.
+    pub fn failed(&self, now: u64, took: Duration, settings: &Outlier) -> bool {
+        self.unanswered(now, took.max(PENALTY));
         let failures = self.failures.load(Relaxed).saturating_add(1);
         self.failures.store(failures, Relaxed);
         failures >= settings.failures

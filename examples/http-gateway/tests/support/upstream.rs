@@ -174,7 +174,7 @@ fn serve(
     }
 }
 
-fn read_request(stream: &mut TcpStream, pending: &mut Vec<u8>) -> io::Result<Request> {
+pub fn read_request(stream: &mut impl Read, pending: &mut Vec<u8>) -> io::Result<Request> {
     let head = take_head(stream, pending)?;
     let mut lines = head.split("\r\n");
     let line = lines.next().unwrap_or_default().to_owned();

@@ -105,11 +105,9 @@ impl Route {
         let _slot = Slot::new(Rc::clone(endpoint));
         let began = Instant::now();
         let outcome = self.ask(endpoint, body).await.map_err(Miss::from).and_then(|it| judge(&it));
+        let now = Instant::now();
         match &outcome {
-            Ok(_) => {
-                let now = Instant::now();
-                self.cluster.answered(endpoint, now, now - began);
-            }
+            Ok(_) => self.cluster.answered(endpoint, now, now - began),
             Err(Miss { failure, retry_after, .. }) => {
                 let cause = failure.row();
                 if let Some(time) = retry_after {
@@ -118,7 +116,8 @@ impl Route {
                 }
                 endpoint.record.causes.count(*failure);
                 if cause.blame {
-                    self.cluster.failed(endpoint, cause.name, &self.config.outlier);
+                    let outlier = &self.config.outlier;
+                    self.cluster.failed(endpoint, now - began, cause.name, outlier);
                 }
             }
         }

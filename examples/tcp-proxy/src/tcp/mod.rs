@@ -156,7 +156,7 @@ impl Proxy {
             };
             endpoint.record.causes.count(end);
             if end != End::Overloaded {
-                target.cluster.failed(&endpoint, end.row().name, &config.outlier);
+                target.cluster.failed(&endpoint, began.elapsed(), end.row().name, &config.outlier);
             }
             if tried.is_some() || !target.budget.withdraw() {
                 return Err(end);

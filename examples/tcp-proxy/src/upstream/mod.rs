@@ -108,10 +108,17 @@ impl Cluster {
         }
     }
 
-    /// One more failure of an endpoint, which is left alone when there were too many; true when that is new.
-    pub fn failed(&self, endpoint: &Endpoint, cause: &str, settings: &Outlier) -> bool {
+    /// One more failure of an endpoint, after `took`. It is left alone when there were too many; true when
+    /// that is new.
+    pub fn failed(
+        &self,
+        endpoint: &Endpoint,
+        took: Duration,
+        cause: &str,
+        settings: &Outlier,
+    ) -> bool {
         let now = self.clock.now();
-        let too_often = endpoint.record.failed(settings);
+        let too_often = endpoint.record.failed(now, took, settings);
         let is_ejected = |endpoint: &Endpoint| endpoint.record.is_ejected(now);
         let ejected = self.endpoints.iter().filter(|endpoint| is_ejected(endpoint)).count();
         let eject = too_often && !is_ejected(endpoint) && ejected < self.most_ejected;
@@ -165,6 +172,8 @@ impl Drop for Slot {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
 
     fn cluster_with(count: usize, balance: &str, outlier: &str) -> Cluster {
@@ -187,7 +196,8 @@ mod tests {
     /// So many failures, and whether any of them ejected the endpoint.
     fn fail(cluster: &Cluster, index: usize, times: usize) -> bool {
         let endpoint = &cluster.endpoints[index];
-        (0..times).filter(|_| cluster.failed(endpoint, "test", &outlier())).count() > 0
+        let ejects = |_: &usize| cluster.failed(endpoint, Duration::ZERO, "test", &outlier());
+        (0..times).filter(ejects).count() > 0
     }
 
     fn turn_down(endpoint: &Endpoint) {
@@ -223,6 +233,53 @@ mod tests {
         }
         let slow = picks(&cluster, 300).iter().filter(|number| **number == 1).count();
         assert!(slow < 50, "{slow} of 300");
+    }
+
+    /// Of 100 requests in each of 60 seconds, how many go to one endpoint of three that never answers, while
+    /// the others take a millisecond: it fails after this time, or the client gives up before.
+    async fn asked_in_vain(patience: Duration, fails: bool) -> usize {
+        let cluster = cluster_with(3, "p2c_ewma", "max_ejected = 0.0");
+        let dead = &cluster.endpoints[0];
+        let (mut waiting, mut asked) = (VecDeque::new(), 0);
+        for _ in 0..6_000 {
+            let now = Instant::now();
+            while waiting.front().is_some_and(|(until, _)| *until <= now) {
+                waiting.pop_front();
+                if fails {
+                    cluster.failed(dead, patience, "test", &outlier());
+                } else {
+                    dead.record.unanswered(cluster.clock.now(), patience);
+                }
+            }
+            let picked = cluster.pick(None, 1_024).unwrap();
+            if Rc::ptr_eq(&picked, dead) {
+                asked += 1;
+                waiting.push_back((now + patience, Slot::new(picked)));
+            } else {
+                cluster.answered(&picked, now, Duration::from_millis(1));
+            }
+            tokio::time::advance(Duration::from_millis(10)).await;
+        }
+        asked
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_that_never_answers_is_hardly_asked() {
+        for (millis, fails) in [(0, true), (1_000, true), (30_000, true), (2_000, false)] {
+            let asked = asked_in_vain(Duration::from_millis(millis), fails).await;
+            assert!(asked < 60, "{asked} of 6 000, after {millis} ms each");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_that_has_failed_gets_its_share_back() {
+        let cluster = cluster(2, "p2c_ewma");
+        fail(&cluster, 0, 1);
+        cluster.answered(&cluster.endpoints[1], Instant::now(), Duration::from_millis(1));
+        assert_eq!(picks(&cluster, 9), [1; 9]);
+        tokio::time::advance(Duration::from_secs(100)).await;
+        cluster.answered(&cluster.endpoints[1], Instant::now(), Duration::from_millis(1));
+        assert_eq!(picks(&cluster, 9), [0; 9]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -322,7 +379,7 @@ mod tests {
             let is_first = Rc::ptr_eq(&picked, &cluster.endpoints[0]);
             got[hour] += usize::from(is_first);
             if is_first && hour == 0 {
-                cluster.failed(&picked, "test", &outlier());
+                cluster.failed(&picked, Duration::ZERO, "test", &outlier());
             } else {
                 cluster.answered(&picked, Instant::now(), Duration::from_millis(1));
             }
