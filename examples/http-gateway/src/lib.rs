@@ -10,7 +10,8 @@
 //!
 //! A thread apart has the listener for operators ([`admin`]) and checks endpoints ([`health`]);
 //! [`access_log`] writes on another. [`service`] starts all of them and drains them in order, told by
-//! [`shutdown`]. [`config`] reads what [`settings`] keeps in force; without routes, [`demo`] answers.
+//! [`shutdown`], or ends with the first that is lost ([`vital`]). [`config`] reads what [`settings`] keeps in
+//! force; without routes, [`demo`] answers.
 
 pub mod access_log;
 pub mod admin;
@@ -30,6 +31,7 @@ pub mod shutdown;
 pub mod stats;
 pub mod telemetry;
 pub mod upstream;
+pub mod vital;
 
 /// What the build was told, for images; `dev` otherwise.
 pub const VERSION: &str = match option_env!("VERSION") {

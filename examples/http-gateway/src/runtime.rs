@@ -18,9 +18,7 @@ use crate::gateway::Gateway;
 use crate::listener;
 use crate::shutdown::{Phases, Work};
 use crate::stats::{Gauge, Stats, count};
-
-/// `EX_SOFTWARE` of sysexits.h: a thread is gone that must not be.
-const EXIT_WORKER_LOST: i32 = 70;
+use crate::vital;
 
 pub struct Worker {
     pub index: usize,
@@ -40,21 +38,8 @@ impl Worker {
     pub fn start(self) -> io::Result<JoinHandle<usize>> {
         let name = format!("worker-{}", self.index);
         let (started, is_started) = mpsc::channel::<()>();
-        let thread = std::thread::Builder::new().name(name).spawn(move || {
-            let guard = ExitGuard;
-            let aborted =
-                crate::local_runtime().and_then(|runtime| runtime.block_on(self.run(started)));
-            match aborted {
-                Ok(aborted) => {
-                    std::mem::forget(guard);
-                    aborted
-                }
-                Err(error) => {
-                    tracing::error!(%error, "a worker failed");
-                    drop(guard);
-                    0
-                }
-            }
+        let thread = vital::spawn(&name, || {
+            crate::local_runtime().and_then(|runtime| runtime.block_on(self.run(started)))
         })?;
         // It has the descriptors then that it can't do without, and connections may take the others.
         let _ = is_started.recv();
@@ -134,16 +119,5 @@ impl Acceptor {
         let open = Gauge::new(&self.stats, |stats| &stats.connections);
         let place = Place { open, permit, work };
         spawn_local(Rc::clone(&self.gateway).converse(stream, peer, place));
-    }
-}
-
-/// Ends the process when a worker does not get to its end: connections to its listener would wait for
-/// ever.
-struct ExitGuard;
-
-impl Drop for ExitGuard {
-    fn drop(&mut self) {
-        tracing::error!("a worker thread is lost");
-        std::process::exit(EXIT_WORKER_LOST);
     }
 }

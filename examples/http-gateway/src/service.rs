@@ -33,7 +33,7 @@ pub struct Service {
     workers: Vec<JoinHandle<usize>>,
     ended: Ended,
     log_thread: JoinHandle<()>,
-    admin_thread: JoinHandle<io::Result<()>>,
+    admin_thread: JoinHandle<()>,
 }
 
 impl Service {
@@ -134,7 +134,7 @@ impl Service {
         }
         joined(self.log_thread)?;
         self.switch.turn_to(Phase::Stopped);
-        joined(self.admin_thread)??;
+        joined(self.admin_thread)?;
         Ok(aborted)
     }
 }

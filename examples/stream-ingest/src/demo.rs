@@ -8,6 +8,7 @@ use tokio::task::spawn_local;
 use crate::config::{Cluster, Config};
 use crate::listener;
 use crate::shutdown::Phases;
+use crate::vital;
 
 pub use crate::ingest::demo::{DEVICES, devices, what_to_try};
 
@@ -29,7 +30,7 @@ pub fn start(config: &mut Config, phases: &Phases) -> std::io::Result<()> {
     };
     config.forward_all_to("demo", cluster);
     let mut phases = phases.clone();
-    std::thread::Builder::new().name("demo".to_owned()).spawn(move || {
+    vital::spawn("demo", || {
         crate::local_runtime()?.block_on(async move {
             for listener in listeners {
                 spawn_local(serve(TcpListener::from_std(listener)?));

@@ -10,6 +10,7 @@ use crate::config::Health;
 use crate::ingest::check::Check;
 use crate::settings::Current;
 use crate::upstream::member::Member;
+use crate::vital::Vital;
 
 /// Checks whatever the settings in force say.
 pub async fn watch(current: Arc<Current>) {
@@ -25,6 +26,7 @@ pub async fn watch(current: Arc<Current>) {
                 };
                 let config = Arc::clone(&settings.config);
                 checks.spawn_local(async move {
+                    let _vital = Vital;
                     let is_well = async || check.is_well(&member.address).await;
                     repeat(&member, &config.health, is_well).await;
                 });

@@ -13,7 +13,8 @@
 //!
 //! A thread apart has the listener for operators ([`admin`]) and checks endpoints ([`health`]); [`access_log`]
 //! and [`delivery::dead_letter`] write on others. [`service`] starts all of them and drains them in order, told by
-//! [`shutdown`]. [`config`] reads what [`settings`] keeps in force; without clusters, [`demo`] answers.
+//! [`shutdown`], or ends with the first that is lost ([`vital`]). [`config`] reads what [`settings`] keeps in force;
+//! without clusters, [`demo`] answers.
 
 pub mod access_log;
 pub mod admin;
@@ -34,6 +35,7 @@ pub mod stats;
 pub mod tally;
 pub mod telemetry;
 pub mod upstream;
+pub mod vital;
 
 /// What the build was told, for images; `dev` otherwise.
 pub const VERSION: &str = match option_env!("VERSION") {

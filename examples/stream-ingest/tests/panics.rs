@@ -1,10 +1,13 @@
-//! What a panic costs: one connection, or the process when a worker thread is gone.
+//! What a panic costs: one connection, or the process when a thread is gone, as it is after an error too.
 //!
 //! Nothing in the ingest is known to panic, so these panics come in from outside: from whoever listens
 //! to what it logs, and from what a worker is told to start with.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
 mod support;
 
+use std::io::Error;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -17,7 +20,7 @@ use stream_ingest::listener;
 use stream_ingest::runtime::Worker;
 use stream_ingest::service::Service;
 use stream_ingest::shutdown::{Switch, Work};
-use stream_ingest::telemetry;
+use stream_ingest::{telemetry, vital};
 
 use support::{Upstream, closed_port, config, forwarding, is_idle, metric, serves, until};
 
@@ -59,9 +62,26 @@ fn a_panic_closes_one_connection_and_is_counted() {
 
 #[test]
 fn a_worker_that_is_lost_ends_the_process_with_70() {
+    ends("lose_a_worker");
+}
+
+#[test]
+fn a_thread_that_fails_ends_the_process_with_70() {
+    ends("fail");
+}
+
+/// Runs a test in a process of its own.
+fn ends(name: &str) {
     let this = std::env::current_exe().unwrap();
-    let lost = Command::new(this).args(["--exact", "lose_a_worker", "--ignored"]).output().unwrap();
+    let lost = Command::new(this).args(["--exact", name, "--ignored"]).output().unwrap();
     assert_eq!(lost.status.code(), Some(70), "{}", String::from_utf8_lossy(&lost.stdout));
+}
+
+#[test]
+#[ignore = "ends its process: another test starts it in one of its own"]
+fn fail() {
+    let failing = vital::spawn("test", || Err::<(), _>(Error::other("as it was told to")));
+    failing.unwrap().join().unwrap();
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::config;
 use crate::stats::{Stats, count};
 use crate::tcp::line::Line;
 use crate::upstream::chance::Chance;
+use crate::vital;
 
 /// Lines that wait; more are lost and counted.
 const ROOM: usize = 4_096;
@@ -22,8 +23,10 @@ impl AccessLog {
     /// The thread ends when this and all that were made of it are gone.
     pub fn start(which: config::AccessLog, seed: u64) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (lines, receiver) = sync_channel(ROOM);
-        let thread = std::thread::Builder::new().name("access-log".to_owned());
-        let thread = thread.spawn(move || write(&receiver))?;
+        let thread = vital::spawn("access-log", move || {
+            write(&receiver);
+            Ok(())
+        })?;
         Ok((Self { which, lines, chance: Chance::new(seed) }, thread))
     }
 

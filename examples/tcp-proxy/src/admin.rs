@@ -28,7 +28,7 @@ use crate::settings::Current;
 use crate::shutdown::Phases;
 use crate::telemetry::Level;
 use crate::upstream::report;
-use crate::{health, listener};
+use crate::{health, listener, vital};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -56,12 +56,8 @@ impl Admin {
         Self { registry, level, current, phases }
     }
 
-    pub fn start(
-        self,
-        listener: std::net::TcpListener,
-    ) -> std::io::Result<JoinHandle<std::io::Result<()>>> {
-        let thread = std::thread::Builder::new().name("admin".to_owned());
-        thread.spawn(move || crate::local_runtime()?.block_on(self.run(listener)))
+    pub fn start(self, listener: std::net::TcpListener) -> std::io::Result<JoinHandle<()>> {
+        vital::spawn("admin", || crate::local_runtime()?.block_on(self.run(listener)))
     }
 
     async fn run(self, listener: std::net::TcpListener) -> std::io::Result<()> {

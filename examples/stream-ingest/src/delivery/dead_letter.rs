@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::DeadLetter as Settings;
 use crate::stats::Stats;
+use crate::vital;
 
 /// Letters that wait for the thread, and how many are written at once; whoever has more waits.
 const ROOM: usize = 256;
@@ -56,8 +57,10 @@ impl DeadLetters {
             }
             Ok(_) => {}
         }
-        let thread = std::thread::Builder::new().name("dead-letters".to_owned());
-        thread.spawn(move || write(letters, file))?;
+        vital::spawn("dead-letters", || {
+            write(letters, file);
+            Ok(())
+        })?;
         Ok(Self { letters: sender, stats })
     }
 
@@ -70,7 +73,7 @@ impl DeadLetters {
     pub async fn keep(&self, line: String) {
         let (kept, is_kept) = oneshot::channel();
         if self.letters.send(Letter { line, kept }).await.is_err() || is_kept.await.is_err() {
-            // The thread has gone, and with it whoever could say that it is.
+            // The thread has gone, and the process ends with it.
             std::future::pending::<()>().await;
         }
     }

@@ -23,6 +23,7 @@ use tokio::time::{Instant, interval, sleep};
 use super::decoder::Decoder;
 use super::frame::{Body, Frame, HELD, Order};
 use crate::shutdown::Phases;
+use crate::vital;
 
 /// The numbers of the simulated devices.
 pub const DEVICES: [u32; 3] = [1, 2, 3];
@@ -54,7 +55,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
 /// Starts devices that send readings to a listener until the process ends.
 pub fn devices(address: SocketAddr, phases: &Phases) -> io::Result<()> {
     let mut phases = phases.clone();
-    std::thread::Builder::new().name("devices".to_owned()).spawn(move || {
+    vital::spawn("devices", move || {
         crate::local_runtime()?.block_on(async move {
             for number in DEVICES {
                 spawn_local(live(number, address));
