@@ -25,6 +25,7 @@ ANSWERS = [
     ),
     ("event-worker", ("broker=nats", "database=postgres")),
     ("tcp-proxy", ("rate_limit=true",)),
+    ("stream-ingest", ("tls=true",)),
     *(("sensor-node", (f"board={board}",)) for board in BOARDS),
     ("sensor-node", ("ci=gitlab", "runtime=rtic")),
     ("sensor-node", ("runtime=embassy",)),

@@ -103,7 +103,7 @@ def probe(
         if answers["archetype"] == "tcp-proxy":
             try_proxy(trials, platform, _times(answers), limited=answers["rate_limit"])
         elif answers["archetype"] == "stream-ingest":
-            try_ingest(trials, platform, _times(answers), answers["project_name"])
+            try_ingest(trials, platform, _times(answers), answers["project_name"], secure=answers["tls"])
         elif answers["archetype"] == "event-worker":
             try_worker(trials, platform, _times(answers), broker, database)
         elif answers["archetype"] == "metrics-exporter":

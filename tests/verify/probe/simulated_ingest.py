@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import http.client
 import json
+import ssl
 import struct
 import threading
 import time
@@ -37,8 +38,10 @@ class Session:
 class SimulatedIngest:
     """Listens for devices on `http`, tells what it counts on `admin`, and gives readings to an API."""
 
-    def __init__(self, api: Address, defect: str = "") -> None:
+    def __init__(self, api: Address, defect: str = "", context: ssl.SSLContext | None = None) -> None:
         self.defect = defect
+        self._context = context
+        self._ended = dict.fromkeys(("handshake_failed", "another_device"), 0)
         self._api = api
         self._bad = 0
         self._epoch = 0
@@ -79,7 +82,8 @@ class SimulatedIngest:
 
     async def _tell(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        body = f"intake_bad_frames_total {self._bad}\n".encode()
+        ended = [f'intake_connections_ended_total{{cause="{c}"}} {n}\n' for c, n in self._ended.items()]
+        body = f"intake_bad_frames_total {self._bad}\n{''.join(ended)}".encode()
         writer.write(
             b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
         )
@@ -87,6 +91,9 @@ class SimulatedIngest:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         received = b""
+        if not await self._is_secure(writer):
+            writer.close()
+            return
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
             while data := await reader.read(65_536):
                 *blocks, received = (received + data).split(b"\0")
@@ -101,6 +108,10 @@ class SimulatedIngest:
             self._bad += self.defect != "counts no bad frames"
             return
         _, kind, device, epoch, sequence = HEADER.unpack_from(content)
+        if not self._may_speak(writer, device):
+            self._ended["another_device"] += self.defect != "counts no end"
+            writer.close()
+            return
         if kind == 1:
             if self.defect == "closes the earlier connection" and device in self._writers:
                 self._writers[device].close() if self._writers[device] is not writer else None
@@ -109,6 +120,20 @@ class SimulatedIngest:
             self._send(writer, 0x81, device, self._epoch, 0)
         elif kind == 2:
             self._read(writer, device, epoch, sequence, *struct.unpack_from("<qiI", content, HEADER.size))
+
+    def _may_speak(self, writer: asyncio.StreamWriter, device: int) -> bool:
+        shown = (writer.get_extra_info("peercert") or {}).get("subjectAltName")
+        is_bound = shown and self.defect != "takes any device"
+        return not is_bound or any(name.startswith(f"{device:08x}.") for _, name in shown)
+
+    async def _is_secure(self, writer: asyncio.StreamWriter) -> bool:
+        try:
+            if self._context:
+                await writer.start_tls(self._context)
+        except OSError:
+            self._ended["handshake_failed"] += self.defect != "counts no end"
+            return False
+        return True
 
     def _content(self, block: bytes) -> bytes | None:
         try:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
-from bedplate.verify.probe.stream import faults, wire
+from bedplate.verify.probe.stream import faults, secure, wire
 from bedplate.verify.probe.stream.api import Api, problem
 from bedplate.verify.probe.stream.device import Manner
 from bedplate.verify.probe.stream.faults import try_faults
 from bedplate.verify.probe.stream.fleet import Fleet
 from bedplate.verify.probe.stream.serving import Line
 from bedplate.verify.probe.stream.wire import Vectors, try_acks, try_vectors, try_welcomes
+from bedplate.verify.probe.tls import Pki
 from bedplate.verify.probe.trial import Trials, Unmet
 from frail_images import told
 from shell import ROOT
@@ -44,6 +46,12 @@ ACKS = {
     "mixes epochs up": "wire: devices and epochs",
     "writes values in other units": "wire: a reading arrives",
 }
+SECURE = {
+    "": "",
+    "asks for no certificate": "tls: without a certificate no device is heard",
+    "takes any device": "tls: a frame of a device that the certificate does not name",
+    "counts no end": "tls: a frame of a device that the certificate does not name",
+}
 FAULTS = {
     "": "",
     "takes any answer for success": "faults: an API that fails",
@@ -73,6 +81,26 @@ def acknowledge(trials: Trials, ingest: SimulatedIngest, api: Api) -> None:
 def fail(trials: Trials, ingest: SimulatedIngest, api: Api) -> None:
     with trials.part("faults: it works"):
         try_faults(trials, ingest.http, api, LONG_PATIENCE).close()
+
+
+@pytest.fixture(scope="module")
+def pki() -> Iterator[Pki]:
+    with Pki.make() as pki:
+        yield pki
+
+
+@pytest.mark.parametrize(("defect", "first"), SECURE.items())
+def test_a_device_is_held_to_its_certificate(
+    api: Api, pki: Pki, monkeypatch: pytest.MonkeyPatch, defect: str, first: str
+) -> None:
+    monkeypatch.setattr(secure, "PATIENCE", PATIENCE)
+    context = pki.server(pki.authority, secure.HOST)
+    context.load_verify_locations(cadata=pki.authority.certificate.decode())
+    asks = defect != "asks for no certificate"
+    context.verify_mode = ssl.CERT_REQUIRED if asks else ssl.CERT_OPTIONAL
+    with SimulatedIngest(api.address, defect, context) as ingest:
+        wrong = told(lambda trials: secure.try_devices(trials, ingest.http, ingest.admin, pki, api))
+    assert any(name.startswith(first) for name in wrong) if first else wrong == {}, wrong
 
 
 TABLES = ((greet, WELCOMES), (decode, BLOCKS), (acknowledge, ACKS), (fail, FAULTS))

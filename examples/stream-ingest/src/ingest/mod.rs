@@ -132,7 +132,8 @@ impl Ingest {
         let _ = SockRef::from(&stream).set_send_buffer_size(KEPT.1);
         let Place { open: _open, permit: _permit, work } = place;
         let (from, to) = stream.split();
-        self.serve(from, to, Peer::Address(peer), work).await;
+        let passed = Passed::new(&self.stats, &self.log, Peer::Address(peer));
+        self.serve(from, to, passed, work).await;
     }
 
     /// Serves what comes one way, over the other, until there is no more, or no use in it.
@@ -140,11 +141,10 @@ impl Ingest {
         &self,
         mut from: impl AsyncRead + Unpin,
         to: impl AsyncWrite + Unpin,
-        peer: Peer,
+        mut passed: Passed<'_>,
         work: Work,
     ) {
         let session = Rc::new(Session::new(work));
-        let mut passed = Passed::new(&self.stats, &self.log, peer);
         let mut sending = pin!(self.send(&session, to));
         passed.end = tokio::select! {
             biased;
@@ -152,7 +152,7 @@ impl Ingest {
             never = self.welcome(&session) => match never {},
             end = self.read(&session, &mut from, &mut passed) => match end {
                 // It may listen still, for what it has sent.
-                End::DeviceClosed if matches!(peer, Peer::Address(_)) => {
+                End::DeviceClosed if matches!(passed.peer, Peer::Address(_)) => {
                     session.end();
                     passed.claims.leave();
                     match timeout(self.config().timeouts.write, sending).await {
@@ -284,7 +284,11 @@ impl Ingest {
     async fn send(&self, session: &Session, mut to: impl AsyncWrite + Unpin) -> Result<(), End> {
         let mut out = Vec::new();
         while let Some(acks) = session.next(&mut out).await? {
-            match timeout(self.config().timeouts.write, to.write_all(&out)).await {
+            let sending = async {
+                to.write_all(&out).await?;
+                to.flush().await
+            };
+            match timeout(self.config().timeouts.write, sending).await {
                 Ok(Ok(())) => add(&self.stats.ingest.acks, acks),
                 Ok(Err(_)) => return Err(End::DeviceReset),
                 Err(_) => return Err(End::Unread),

@@ -16,7 +16,7 @@ use crate::stats::{Stats, count};
 pub struct Passed<'a> {
     stats: &'a Stats,
     log: &'a AccessLog,
-    peer: Peer,
+    pub peer: Peer,
     device: Option<u32>,
     pub claims: Claims,
     pub frames: u64,

@@ -42,7 +42,8 @@ pub fn config(settings: &str) -> Config {
     let own = "listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\n";
     let workers = if settings.contains("workers") { "" } else { "workers = 1\n" };
     let letters = letters();
-    Config::parse(&format!("{own}dead_letter.path = {letters:?}\n{workers}{settings}")).unwrap()
+    let text = format!("{own}dead_letter.path = {letters:?}\n{workers}{settings}");
+    Config::parse(&text).unwrap()
 }
 
 /// A file for the dead letters of one service.
@@ -125,7 +126,7 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     runtime.unwrap().block_on(work)
 }
 
-fn take_head(stream: &mut impl Read, pending: &mut Vec<u8>) -> io::Result<String> {
+pub fn take_head(stream: &mut impl Read, pending: &mut Vec<u8>) -> io::Result<String> {
     loop {
         if let Some(end) = pending.windows(4).position(|window| window == b"\r\n\r\n") {
             let head: Vec<_> = pending.drain(..end + 4).collect();
@@ -152,7 +153,7 @@ fn take_chunks(stream: &mut impl Read, pending: &mut Vec<u8>) -> io::Result<Vec<
     }
 }
 
-fn take(stream: &mut impl Read, pending: &mut Vec<u8>, count: usize) -> io::Result<Vec<u8>> {
+pub fn take(stream: &mut impl Read, pending: &mut Vec<u8>, count: usize) -> io::Result<Vec<u8>> {
     while pending.len() < count {
         more(stream, pending)?;
     }

@@ -24,6 +24,7 @@ from bedplate.verify.probe.stream.ending import try_ending, try_signals
 from bedplate.verify.probe.stream.faults import try_faults
 from bedplate.verify.probe.stream.fleet import Fleet
 from bedplate.verify.probe.stream.refused import try_refused
+from bedplate.verify.probe.stream.secure import try_secure
 from bedplate.verify.probe.stream.serving import PATIENCE, Line, await_count, configuration
 from bedplate.verify.probe.stream.wire import Vectors, try_acks, try_vectors, try_welcomes
 from bedplate.verify.probe.trial import Trials, expect, expect_same
@@ -37,8 +38,8 @@ _SHOWN: Final = 10
 _HURRIED: Final = 'timeouts.write = "1s"'
 
 
-def try_ingest(trials: Trials, platform: Platform, times: Times, project: str) -> None:
-    """All that is promised, with an API of the probe's own."""
+def try_ingest(trials: Trials, platform: Platform, times: Times, project: str, *, secure: bool) -> None:
+    """All that is promised, with an API of the probe's own; under TLS too, where it is `secure`."""
     image = platform.client.images.get(platform.image)
     config = configuration_path(image)
     if not try_start(trials, platform, image.labels, None):
@@ -55,6 +56,8 @@ def try_ingest(trials: Trials, platform: Platform, times: Times, project: str) -
     with Api(platform.gateway) as api:
         _try_wire(trials, platform, config, project, api)
         try_refused(trials, platform, config, project, api)
+        if secure:
+            try_secure(trials, platform, config, project, api)
         _try_crowd(trials, platform, config, project, api)
         try_ending(trials, platform, config, project, api, times)
         try_signals(trials, platform, config, project, api)

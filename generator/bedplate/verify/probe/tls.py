@@ -67,13 +67,13 @@ class Pki:
             keys = (Key.make("first"), Key.make("second"))
             yield cls(Authority.make("authority of a probe"), keys, Path(directory))
 
-    def client(self, shown: bool = False) -> ssl.SSLContext:
-        """For clients that trust the authority, and show a certificate of it when they are to."""
+    def client(self, shown: str | None = None) -> ssl.SSLContext:
+        """For clients that trust the authority, and show a certificate of it when they have a name."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cadata=self.authority.certificate.decode())
         context.set_alpn_protocols(["http/1.1"])
         if shown:
-            self._load(context, self.authority, "client")
+            self._load(context, self.authority, shown)
         return context
 
     def server(self, authority: Authority, host: str) -> ssl.SSLContext:
@@ -229,7 +229,7 @@ def _load(address: Address, context: ssl.SSLContext) -> Iterator[list[str]]:
 def try_client_certificates(trials: Trials, instance: Instance, pki: Pki) -> None:
     """A gateway that lets nobody through without a certificate."""
     with trials.check("tls: clients come through with a certificate alone"):
-        with SecureLine(instance.http, pki.client(shown=True), _SHOP) as line:
+        with SecureLine(instance.http, pki.client(shown="client"), _SHOP) as line:
             expect_same("status with a certificate", HTTPStatus.OK, line.get(_SHOP).status)
         try:
             with SecureLine(instance.http, pki.client(), _SHOP) as line:

@@ -17,6 +17,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::time::{Instant, sleep};
 
+use super::passed::Passed;
 use super::{Ingest, Peer};
 use crate::shutdown::Work;
 use crate::vital::Vital;
@@ -55,16 +56,17 @@ pub async fn follow(ingest: Rc<Ingest>, path: PathBuf, work: Work) {
 
 async fn serve(ingest: &Ingest, path: &Path, work: &Work) -> io::Result<()> {
     let kind = std::fs::metadata(path)?.file_type();
+    let passed = Passed::new(&ingest.stats, &ingest.log, Peer::Source);
     if kind.is_socket() {
         let mut stream = UnixStream::connect(path).await?;
         let (from, to) = stream.split();
-        ingest.serve(from, to, Peer::Source, work.clone()).await;
+        ingest.serve(from, to, passed, work.clone()).await;
     } else if kind.is_char_device() {
         let device = Device(open(path)?);
         // What reads and writes pipes does so with whatever tells when it is ready.
         let from = Receiver::from_file_unchecked(device.0.try_clone()?)?;
         let to = Sender::from_file_unchecked(device.0.try_clone()?)?;
-        ingest.serve(from, to, Peer::Source, work.clone()).await;
+        ingest.serve(from, to, passed, work.clone()).await;
     } else {
         return Err(io::Error::other("it is neither a serial device nor a Unix socket"));
     }

@@ -42,9 +42,9 @@ def counted(admin: Address, name: str, **labels: str) -> float:
     return total_ending(scrape(admin), f"_{name}", **labels)
 
 
-def await_count(admin: Address, name: str, least: float, within: float = PATIENCE) -> None:
+def await_count(admin: Address, name: str, least: float, within: float = PATIENCE, **labels: str) -> None:
     """Wait until a metric is at least that; raises `Unmet` when it is not."""
-    wait_until(f"{name} of {least:g}", lambda: counted(admin, name) >= least, within, POLL)
+    wait_until(f"{name} of {least:g}", lambda: counted(admin, name, **labels) >= least, within, POLL)
 
 
 class Line(Talk):
