@@ -28,6 +28,7 @@ OTHER_ANSWERS = {
     "rate_limit": (True,),
     "board": ("mps2-an505", "lm3s6965", "stm32f405"),
     "runtime": ("rtic", "embassy"),
+    "hardening_mpu": ("true",),
     "deploy": ("none", "systemd"),
     "ci": ("gitlab", "none"),
 }
@@ -37,7 +38,7 @@ LOCKS = {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum"} | {
 }
 ONLY_GO = {"module_prefix", "database", "broker", "auth"}
 ONLY_RUST = {"tls", "http2", "rate_limit"}
-ONLY_FIRMWARE = {"board", "runtime"}
+ONLY_FIRMWARE = {"board", "runtime", "hardening_mpu"}
 NOT_ASKED = {
     "go-service": ONLY_RUST | ONLY_FIRMWARE,
     "rust-service": ONLY_GO | ONLY_FIRMWARE,

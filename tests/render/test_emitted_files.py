@@ -26,7 +26,11 @@ ANSWERS = [
     ("event-worker", ("broker=nats", "database=postgres")),
     ("tcp-proxy", ("rate_limit=true",)),
     ("stream-ingest", ("tls=true",)),
-    *(("sensor-node", (f"board={board}",)) for board in BOARDS),
+    *(
+        ("sensor-node", (f"board={board}", f"hardening_mpu={hardened}"))
+        for board in BOARDS
+        for hardened in (False, True)
+    ),
     ("sensor-node", ("ci=gitlab", "runtime=rtic")),
     ("sensor-node", ("runtime=embassy",)),
 ]
