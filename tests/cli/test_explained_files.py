@@ -28,7 +28,9 @@ OTHER_ANSWERS = {
     "rate_limit": (True,),
     "board": ("mps2-an505", "lm3s6965", "stm32f405"),
     "runtime": ("rtic", "embassy"),
-    "hardening_mpu": ("true",),
+    "hardening_mpu": (True,),
+    "sample_period_ms": (3_600_000,),
+    "stack_size": (16_384,),
     "deploy": ("none", "systemd"),
     "ci": ("gitlab", "none"),
 }
@@ -38,7 +40,7 @@ LOCKS = {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum"} | {
 }
 ONLY_GO = {"module_prefix", "database", "broker", "auth"}
 ONLY_RUST = {"tls", "http2", "rate_limit"}
-ONLY_FIRMWARE = {"board", "runtime", "hardening_mpu"}
+ONLY_FIRMWARE = {"board", "runtime", "hardening_mpu", "sample_period_ms", "stack_size"}
 NOT_ASKED = {
     "go-service": ONLY_RUST | ONLY_FIRMWARE,
     "rust-service": ONLY_GO | ONLY_FIRMWARE,

@@ -76,6 +76,22 @@ ANSWERS = {
         '--set description=The "best": must be one line of 1 to 120 characters, no space around it, none of '
         '" \\ $ ` { }',
     ),
+    "a period that a server has to ask for": (
+        ["--domain", "sensor-node", "--set", "sample_period_ms=999"],
+        "--set sample_period_ms=999: must be 1000 to 3600000; a server can ask for shorter periods",
+    ),
+    "a stack that is no whole number of KiB": (
+        ["--domain", "sensor-node", "--set", "stack_size=1536"],
+        "--set stack_size=1536: must be 1024 to 16384, and a multiple of 1024",
+    ),
+    "a stack that does not hold what the firmware calls": (
+        ["--domain", "sensor-node", "--set", "stack_size=0"],
+        "--set stack_size=0: must be 1024 to 16384, and a multiple of 1024",
+    ),
+    "regions of memory for what is no firmware": (
+        ["--domain", "http-api", "--set", "hardening_mpu=true"],
+        "--set hardening_mpu=true: not asked with these answers (only for domain sensor-node)",
+    ),
     "a missing domain, even with --defaults": (
         [],
         "domain: not answered, and no terminal to ask on; add --domain with one of http-api, rpc-api, "

@@ -134,7 +134,8 @@ def test_a_wrong_domain_does_not_hide_other_problems(bedplate: Questionnaire) ->
 
 def test_without_defaults_every_question_that_was_not_answered_is_missing(bedplate: Questionnaire) -> None:
     evaluation = bedplate.evaluate({"domain": "sensor-node", "owner": "Ada"}, defaults=False)
-    assert evaluation.missing == ("project_name", "description", "licence", "board", "runtime", "hardening_mpu", "ci")
+    of_firmware = ("board", "runtime", "hardening_mpu", "sample_period_ms", "stack_size")
+    assert evaluation.missing == ("project_name", "description", "licence", *of_firmware, "ci")
 
 
 def test_a_suggestion_stands_before_the_default_and_behind_an_answer(bedplate: Questionnaire) -> None:
