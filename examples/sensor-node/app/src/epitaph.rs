@@ -189,6 +189,8 @@ pub enum Class {
     DivideByZero,
     /// An access that the bus refused.
     Bus,
+    /// A jump to where no code may be.
+    NoCode,
     /// An access that the memory protection refused.
     Memory,
     /// None of the above.
@@ -207,7 +209,8 @@ impl Class {
             return Self::StackOverflow;
         }
         match cfsr.trailing_zeros() {
-            0..8 => Self::Memory,
+            0 => Self::NoCode,
+            1..8 => Self::Memory,
             8..16 => Self::Bus,
             16 => Self::UndefinedInstruction,
             17 | 18 => Self::InvalidState,

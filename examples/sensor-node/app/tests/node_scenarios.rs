@@ -433,7 +433,8 @@ fn faults_are_named_by_their_status() {
     assert_eq!(class(1 << 24), Class::Unaligned);
     assert_eq!(class(1 << 25), Class::DivideByZero);
     assert_eq!(class(1 << 9 | 1 << 15), Class::Bus);
-    assert_eq!(class(1), Class::Memory);
+    assert_eq!(class(1), Class::NoCode);
+    assert_eq!(class(1 << 1 | 1 << 7), Class::Memory);
     assert_eq!(class(0), Class::Other);
     assert_eq!(class(1 << 12), Class::StackOverflow);
     assert_eq!(Class::of(1 << 9, end + 31, end), Class::StackOverflow);

@@ -191,11 +191,12 @@ impl Qemu {
         }
     }
 
-    /// Waits for the hello, answers it, and sets a period.
+    /// Waits for the hello, sets a period, and answers the hello. The welcome comes last: no reading
+    /// is sent before it, so none is passed over.
     pub fn welcome(&mut self, epoch: u64, period_ms: u32) {
         self.expect(|message| matches!(message, Message::Hello { .. }).then_some(()));
-        self.send(Command::welcome(epoch));
-        self.send(Command::start(period_ms));
+        let start = Command::start(period_ms).encoded();
+        self.send_bytes(&[start, Command::welcome(epoch).encoded()].concat());
         self.expect(|message| matches!(message, Message::Reply { .. }).then_some(()));
     }
 

@@ -83,7 +83,7 @@ fn an_access_to_nothing() {
 
 #[test]
 fn a_jump_to_where_no_code_may_be() {
-    assert_fault("execute", Class::Memory);
+    assert_fault("execute", Class::NoCode);
 }
 
 #[test]

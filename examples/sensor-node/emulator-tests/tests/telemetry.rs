@@ -1,7 +1,6 @@
 //! Commands, their answers, and readings, over the released image's UART.
 
 use app::command;
-use app::epitaph::Cause;
 use app::report::Mode;
 use emulator_tests::message::{Command, DEVICE, Message};
 use emulator_tests::qemu::{Pace, Qemu};
@@ -34,14 +33,19 @@ fn bad_frames(node: &mut Qemu) -> u32 {
 #[test]
 fn numbers_readings_from_one_and_takes_them_in_exact_intervals() {
     let mut node = Qemu::boot(Pace::Real);
-    node.welcome(EPOCH, 20);
-    let mut readings = Vec::new();
-    while readings.len() < 10 {
-        readings.push(node.expect(reading));
-    }
-    assert!(readings.iter().map(|(sequence, _)| *sequence).eq(1..=10));
-    let intervals = readings.windows(2).map(|pair| pair[1].1 - pair[0].1).collect::<Vec<_>>();
-    assert_eq!(intervals, [20; 9]);
+    node.expect(|message| matches!(message, Message::Hello { .. }).then_some(()));
+    // In one go, or the host's pauses would let readings of another period in between.
+    let start = Command::start(20).encoded();
+    let status = Command::plain(command::GET_STATUS).encoded();
+    node.send_bytes(&[start, status, Command::welcome(EPOCH).encoded()].concat());
+    let held = node.expect(|message| match message {
+        Message::Status { queued, .. } => Some(usize::from(queued)),
+        _ => None,
+    });
+    let readings = (0..held + 8).map(|_| node.expect(reading)).collect::<Vec<_>>();
+    assert!(readings.iter().zip(1..).all(|((sequence, _), wanted)| *sequence == wanted));
+    let intervals = readings[held..].windows(2).map(|pair| pair[1].1 - pair[0].1);
+    assert_eq!(intervals.collect::<Vec<_>>(), [20; 7]);
 }
 
 #[test]
@@ -102,7 +106,8 @@ fn answers_commands() {
 #[test]
 fn stops_sampling_and_goes_on_with_the_next_number() {
     let mut node = Qemu::boot(Pace::Real);
-    node.welcome(EPOCH, 10);
+    // Long enough for the stop to come before the window is full.
+    node.welcome(EPOCH, 1_000);
     node.expect(reading);
     node.send(Command::plain(command::STOP));
     let mut last = 1;
@@ -170,28 +175,14 @@ fn loses_no_byte_of_250_bursts() {
 
 #[test]
 fn says_so_while_the_sensor_fails_and_numbers_no_reading_meanwhile() {
-    let mut node = Qemu::boot_case(Pace::Real, "break-sensor");
-    let hello = node.next_message();
-    assert!(
-        matches!(hello, Message::Hello { reset_cause, .. } if reset_cause == Cause::Power as u8)
-    );
-    node.send(Command::welcome(EPOCH));
-    node.send(Command::start(10));
-    let mut mode = |wanted: Mode| {
-        loop {
-            node.send(Command::plain(command::GET_STATUS));
-            let held = node.expect(|message| match message {
-                Message::Status { mode, queued, dropped, .. } => {
-                    Some((mode == wanted as u8).then_some(u32::from(queued) + dropped))
-                }
-                _ => None,
-            });
-            if let Some(held) = held {
-                return held;
-            }
-        }
+    let mut node = Qemu::boot_case(Pace::Free, "break-sensor");
+    let mut status = || {
+        node.expect(|message| match message {
+            Message::Status { mode, queued, .. } => Some((mode, queued)),
+            _ => None,
+        })
     };
-    let numbered = mode(Mode::Fault);
-    assert_eq!(mode(Mode::Fault), numbered);
-    mode(Mode::Streaming);
+    // A reading each second, but none from the tenth second up to the fortieth.
+    assert_eq!(status(), (Mode::Fault as u8, 9));
+    assert_eq!(status(), (Mode::Streaming as u8, 30));
 }

@@ -13,6 +13,7 @@ pub mod project;
 pub mod sbom;
 pub mod size;
 pub mod stack;
+pub mod symbols;
 
 use std::error::Error;
 

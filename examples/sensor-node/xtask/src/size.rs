@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::budgets::{self, Budgets};
 use crate::image::Image;
+use crate::symbols::Symbols;
 use crate::{Result, llvm};
 
 /// Bytes that an image takes.
@@ -43,11 +44,14 @@ impl Size {
 ///
 /// # Errors
 ///
-/// If one exceeds its budget.
+/// If one exceeds its budget; it says which symbols have grown.
 pub fn check() -> Result<()> {
-    let size = Size::of(&Image::Release.build()?)?;
+    let elf = Image::Release.build()?;
+    let (size, symbols) = (Size::of(&elf)?, Symbols::of(&elf)?);
     let budgets = Budgets::read()?;
     budgets::hold(&[("flash", size.flash, budgets.flash), ("RAM", size.ram, budgets.ram)])
+        .map_err(|exceeded| format!("{exceeded}; {}", symbols.growth(&elf)))?;
+    symbols.keep(&elf)
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ pub(crate) fn arrange(setup: Setup) -> Setup {
     if is(Case::UseUpNumbers) {
         Setup { period_ms: 100, first_sequence: u32::MAX - 2, ..setup }
     } else {
-        setup
+        Setup { period_ms: 1_000, ..setup }
     }
 }
 
@@ -155,7 +155,7 @@ pub(crate) fn on_sleep(now: u32) {
 
 /// Whether the sensor is to fail now.
 pub(crate) fn breaks_sensor(now: u32) -> bool {
-    is(Case::BreakSensor) && (2_000..4_000).contains(&now)
+    is(Case::BreakSensor) && (10_000..40_000).contains(&now)
 }
 
 fn act() {
@@ -176,7 +176,7 @@ fn act() {
             asm!("bl 2f", "2: udf #0", out("lr") _);
         }
         if is(Case::InvalidState) {
-            asm!("bx {}", in(reg) 0x100);
+            asm!("bx {}", in(reg) act as *const () as usize & !3);
         }
         if is(Case::NoCoprocessor) {
             // cdp p0, #0, c0, c0, c0, #0: no core has a coprocessor of this number
@@ -189,7 +189,7 @@ fn act() {
             asm!("udiv {0}, {0}, {1}", inout(reg) 1 => _, in(reg) 0);
         }
         if is(Case::Bus) {
-            asm!("ldr {}, [{}]", out(reg) _, in(reg) 0x6000_0000);
+            asm!("ldr {}, [{}]", out(reg) _, in(reg) 0x5FFF_FFF0);
         }
         if is(Case::Execute) {
             asm!("bx {}", in(reg) 0xE000_0001_u32);
@@ -220,6 +220,7 @@ pub(crate) fn on_end(cause: Cause, registers: &Registers) {
             Class::Unaligned => ("unaligned access", 102),
             Class::DivideByZero => ("division by zero", 102),
             Class::Bus => ("bus fault", 102),
+            Class::NoCode => ("no code", 102),
             Class::Memory => ("memory fault", 102),
             Class::Other => ("unknown fault", 102),
         },
