@@ -135,7 +135,7 @@ func (b *Memory) Lag(context.Context) (int64, error) {
 func (m *memoryMessage) Body() []byte { return m.body }
 
 // Ack implements Message.
-func (m *memoryMessage) Ack(context.Context) error {
+func (m *memoryMessage) Ack() error {
 	m.broker.mu.Lock()
 	defer m.broker.mu.Unlock()
 	m.broker.held--
@@ -144,7 +144,7 @@ func (m *memoryMessage) Ack(context.Context) error {
 }
 
 // Nak implements Message.
-func (m *memoryMessage) Nak(context.Context) error {
+func (m *memoryMessage) Nak() error {
 	m.broker.mu.Lock()
 	defer m.broker.mu.Unlock()
 	m.broker.enqueue(m)

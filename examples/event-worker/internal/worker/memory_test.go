@@ -81,7 +81,7 @@ func TestMemoryIsBoundedByMessagesAndBytes(t *testing.T) {
 			t.Errorf("%d messages of %d bytes were taken", taken, size)
 		}
 		messages, _ := broker.Fetch(t.Context(), 1)
-		if err := messages[0].Ack(t.Context()); err != nil {
+		if err := messages[0].Ack(); err != nil {
 			t.Error(err)
 		}
 		w := httptest.NewRecorder()

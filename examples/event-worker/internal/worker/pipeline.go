@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -138,16 +139,23 @@ func (w *Worker) guard(do func() error) (err error) {
 // route deals out what messages hold, in the order in which they came.
 func (w *Worker) route(ctx context.Context, ordered <-chan *job, shards []chan part) {
 	seed := maphash.MakeSeed()
+	parts := make([][]reading.Reading, len(shards))
 	for j := range ordered {
 		<-j.decoded
 		if j.err != nil {
 			w.retry(ctx, j, j.err)
 			continue
 		}
-		parts := make([][]reading.Reading, len(shards))
-		for _, r := range j.batch {
-			i := maphash.String(seed, r.Device) % uint64(len(shards))
-			parts[i] = append(parts[i], r)
+		clear(parts)
+		for rest := j.batch; len(rest) > 0; {
+			n := ofOneDevice(rest)
+			i := maphash.String(seed, rest[0].Device) % uint64(len(shards))
+			if parts[i] == nil {
+				parts[i] = rest[:n:n]
+			} else {
+				parts[i] = append(parts[i], rest[:n]...)
+			}
+			rest = rest[n:]
 		}
 		// One more than there are, so that the message is not settled before all have been dealt out.
 		j.pending.Store(1)
@@ -161,10 +169,20 @@ func (w *Worker) route(ctx context.Context, ordered <-chan *job, shards []chan p
 	}
 }
 
+// ofOneDevice is how many readings there are before the first of another device: most messages hold those of one.
+func ofOneDevice(readings []reading.Reading) int {
+	n := slices.IndexFunc(readings, func(r reading.Reading) bool { return r.Device != readings[0].Device })
+	if n < 0 {
+		return len(readings)
+	}
+	return n
+}
+
 // apply puts parts into the store, as many at once as there are, within bounds.
 func (w *Worker) apply(ctx context.Context, shard <-chan part) {
+	batch := make([]part, 0, partsAtOnce)
 	for first := range shard {
-		batch := append(make([]part, 0, partsAtOnce), first)
+		batch = append(batch[:0], first)
 		readings := len(first.readings)
 	more:
 		for len(batch) < partsAtOnce && readings < readingsAtOnce {
@@ -180,6 +198,7 @@ func (w *Worker) apply(ctx context.Context, shard <-chan part) {
 			}
 		}
 		w.applyBatch(ctx, batch)
+		clear(batch) // messages that are settled are not held on to
 	}
 }
 

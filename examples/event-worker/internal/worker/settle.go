@@ -18,8 +18,6 @@ const (
 
 	firstPause   = 200 * time.Millisecond
 	longestPause = 5 * time.Second
-	// settleTimeout is how long a broker may take to be told of a message.
-	settleTimeout = 5 * time.Second
 )
 
 // What becomes of a message.
@@ -39,11 +37,15 @@ func backoff(failures int) time.Duration {
 // count puts readings into the store. It waits for as long as it takes until that is available: this says nothing
 // against a message. Only parts that are together may be too much for it.
 func (w *Worker) count(ctx context.Context, parts [][]reading.Reading) error {
+	readings := parts[0]
+	if len(parts) > 1 {
+		readings = slices.Concat(parts...)
+	}
 	for failures := 0; ; failures++ {
 		err := w.guard(func() error {
 			ctx, cancel := context.WithTimeout(ctx, w.settings.MessageTimeout)
 			defer cancel()
-			outcome, err := w.store.Apply(ctx, slices.Concat(parts...))
+			outcome, err := w.store.Apply(ctx, readings)
 			w.metrics.count(outcome)
 			return err
 		})
@@ -118,13 +120,11 @@ func (w *Worker) bury(ctx context.Context, j *job, cause error) {
 
 // settle tells the broker what became of a message. One that it did not hear of comes again, as duplicates.
 func (w *Worker) settle(ctx context.Context, j *job, outcome string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
 	tell := j.message.Ack
 	if outcome == outcomeAborted {
 		tell = j.message.Nak
 	}
-	if err := tell(ctx); err != nil {
+	if err := tell(); err != nil {
 		w.logger.LogAttrs(ctx, slog.LevelWarn, "settle a message", slog.String("error", err.Error()))
 	}
 	w.metrics.settled(outcome, time.Since(j.since))

@@ -40,10 +40,10 @@ type Broker interface {
 // Message is one delivery. It is settled once.
 type Message interface {
 	Body() []byte
-	// Ack says that it was dealt with.
-	Ack(ctx context.Context) error
-	// Nak hands it back, to be delivered again.
-	Nak(ctx context.Context) error
+	// Ack says that it was dealt with, without waiting until the broker has heard of it.
+	Ack() error
+	// Nak hands it back in the same way, to be delivered again.
+	Nak() error
 }
 
 // Settings say how much is done at once, and for how long.

@@ -166,6 +166,29 @@ func TestReadingsAreCountedOnceHoweverOftenTheyCome(t *testing.T) {
 	})
 }
 
+func TestReadingsOfAMessageMayBeOfDevicesInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		var readings []string
+		for i := range 50 {
+			for _, device := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+				readings = append(readings, measured(i+1, 0, device))
+			}
+		}
+		b.send(t, messageOf(readings))
+		b.drain(t)
+		windows, err := b.store.Windows(t.Context(), aggregate.Query{Limit: aggregate.MaxPage})
+		if err != nil || len(windows) != 8 {
+			t.Fatalf("got %d windows, %v", len(windows), err)
+		}
+		for _, window := range windows {
+			if window.Count != 50 {
+				t.Errorf("%s has %d readings", window.Device, window.Count)
+			}
+		}
+	})
+}
+
 func TestReadingsOfADeviceKeepTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

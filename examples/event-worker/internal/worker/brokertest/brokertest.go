@@ -68,7 +68,7 @@ func bodies(messages []worker.Message) (texts []string) {
 func acknowledge(t *testing.T, messages []worker.Message) {
 	t.Helper()
 	for _, message := range messages {
-		if err := message.Ack(t.Context()); err != nil {
+		if err := message.Ack(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -121,7 +121,7 @@ func handedBack(t *testing.T, broker worker.Broker) {
 	messages := fetch(t, broker, 3)
 	acknowledge(t, messages[:1])
 	for _, message := range messages[1:] {
-		if err := message.Nak(t.Context()); err != nil {
+		if err := message.Nak(); err != nil {
 			t.Error(err)
 		}
 	}
