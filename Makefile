@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 BIN := .venv/bin
 PACKAGE := .venv/package-installed
 TOOLS := .venv/tools-installed
-TESTS = ci/in-memory $(BIN)/pytest -n $(JOBS) --dist loadgroup
+TESTS = $(BIN)/python ci/in_memory.py $(BIN)/pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help new test check verify mutants bench bench-peers lock examples docs recording bases doctor clean

@@ -79,7 +79,7 @@ def test_ci_runs_make_test_with_nothing_to_read_and_keeps_its_exit_code(tmp_path
 
 @pytest.mark.parametrize(
     "script",
-    ["ci/provision", "ci/in-memory", ".ci/run", "ci/bases/debian/import.sh", "ci/bases/rust/rustup"],
+    ["ci/provision", ".ci/run", "ci/bases/debian/import.sh", "ci/bases/rust/rustup"],
 )
 def test_shell_scripts_are_clean_and_can_be_run(script: str) -> None:
     assert os.access(ROOT / script, os.X_OK)
