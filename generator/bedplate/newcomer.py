@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from shutil import copytree
 from typing import Any
 
 from copier._main import Worker
 
-from bedplate.project import BUNDLE, BUNDLED
+from bedplate.project import BUNDLE, BUNDLED, Project
 
 
 class Recorder(Worker):
@@ -26,7 +26,8 @@ def witness(project: Path, before: Path, after: Path) -> type[Recorder]:
     """A worker whose update of `project` leaves copies of what it compares.
 
     That is the project as its version of the template gave it, and as the new one gives it. Copier makes
-    both elsewhere, the older first, and removes them.
+    both elsewhere, the older first, and removes them. In `project` it gives nothing that has something
+    in its way: through a link that took the place of a directory it would write elsewhere.
     """
     copies = iter((before, after))
 
@@ -35,6 +36,19 @@ def witness(project: Path, before: Path, after: Path) -> type[Recorder]:
             super().run_copy()
             if self.dst_path != project:
                 copytree(self.dst_path, next(copies), symlinks=True)
+                return
+            # Copier stops at files that took the place of a directory, and applies what users did later.
+            for file in Project(before).files():
+                obstacle = Project(project).obstacle(PurePosixPath(file.path))
+                if obstacle and not (project / obstacle).is_dir():
+                    (project / obstacle).unlink()
+
+        def _render_path(self, relpath: Path) -> Iterator[tuple[Path, dict[str, Any] | None]]:
+            directory = (self.template_copy_root / relpath).is_dir()
+            for path, context in super()._render_path(relpath):
+                inside = PurePosixPath(path.as_posix())
+                if self.dst_path != project or not Project(project).obstacle(inside, directory=directory):
+                    yield path, context
 
     return Witness
 

@@ -44,6 +44,19 @@ class Project:
             sorted((file for file in files if not file.path.startswith(".git/")), key=lambda f: f.path)
         )
 
+    def obstacle(self, path: PurePosixPath, *, directory: bool = False) -> str | None:
+        """What keeps a file, or a directory, from being put at a path: that, or a part above it.
+
+        It is a file or a link where a directory has to be, or a directory where a file has to be.
+        """
+        for part in (*reversed(path.parents[:-1]), path):
+            here = self.root / part
+            if here.is_symlink() or here.exists():
+                is_directory = here.is_dir() and not here.is_symlink()
+                if is_directory != (directory or part != path):
+                    return part.as_posix()
+        return None
+
     def answers(self) -> dict[str, Any]:
         """The recorded answers; keys with an underscore are copier's own.
 

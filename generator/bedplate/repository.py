@@ -7,13 +7,14 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from shutil import copy2, rmtree, which
 from stat import S_IXUSR
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from bedplate.errors import BedplateError, MissingTool, Refused, shown
+from bedplate.project import Project
 
 _NAMED: Final = 3
 """Files that a message names before it only counts."""
@@ -90,7 +91,13 @@ class Repository:
 
     def check_clean(self) -> None:
         """Raise `Refused` when a part of the project is not committed, or has marks of a conflict."""
-        if files := self.uncommitted():
+        status = list(self._status("--untracked-files=all"))
+        if unmerged := [path for state, path in status if state in _UNMERGED]:
+            raise Refused(
+                f"{self.project}: conflicts of an earlier update are left in {_few(unmerged)}; "
+                "`git add` or `git rm` decides, then commit"
+            )
+        if files := [path for _, path in status]:
             raise Refused(f"{self.project}: not committed: {_few(files)}; commit or stash first")
         plainly = ("--basic-regexp", "--no-color", "--name-only", "-z")
         try:
@@ -132,9 +139,7 @@ class Repository:
         entries = [f"0 {'0' * 40}"]
         for stage, file in stages.items():
             if file is not None:
-                written = git(self.project, "hash-object", "-w", f"--path={path}", str(file)).strip()
-                mode = "100755" if file.stat().st_mode & S_IXUSR else "100644"
-                entries.append(f"{mode} {written} {stage}")
+                entries.append(f"{self._written(path, file)} {stage}")
         listed = "".join(f"{entry}\t{self.prefix}{path}\0" for entry in entries)
         git(self.top, "update-index", "-z", "--index-info", stdin=listed)
 
@@ -143,7 +148,7 @@ class Repository:
 
         Files that git ignores and that are there are left as they are; their paths are returned.
         """
-        there = {path for state, path in changes if state == "A" and _is_there(self.project / path)}
+        there = {path for state, path in changes if state == "A" and self._is_taken(path)}
         taken = [(state, path) for state, path in changes if path not in there]
         try:
             for state, path in taken:
@@ -204,6 +209,18 @@ class Repository:
                     git(self.top, "worktree", "remove", "--force", "--force", str(place))
                 rmtree(place, ignore_errors=True)
                 git(self.top, "worktree", "prune")
+
+    def _is_taken(self, path: str) -> bool:
+        obstacle = Project(self.project).obstacle(PurePosixPath(path))
+        return obstacle is not None or _is_there(self.project / path)
+
+    def _written(self, path: str, file: Path) -> str:
+        """Have git store what is to be at a path; its mode, and the name that git gave it."""
+        if file.is_symlink():
+            stored = git(self.project, "hash-object", "-w", "--stdin", stdin=os.fspath(file.readlink()))
+            return f"120000 {stored.strip()}"
+        stored = git(self.project, "hash-object", "-w", f"--path={path}", str(file))
+        return f"{'100755' if file.stat().st_mode & S_IXUSR else '100644'} {stored.strip()}"
 
     def _status(self, *options: str) -> Iterator[tuple[str, str]]:
         listed = git(self.project, "status", "--porcelain", "--no-renames", "-z", *options, "--", ".")

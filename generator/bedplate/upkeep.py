@@ -12,7 +12,7 @@ from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from difflib import unified_diff
 from io import StringIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from shutil import copy2
 from stat import S_IXUSR
 from tempfile import TemporaryDirectory
@@ -146,36 +146,59 @@ def update(place: Repository, origin: Origin, ref: str | None, given: Collected)
         finally:
             made_from._cleanup()
         version = str(worker.template.commit)
-        told = tuple(notes(worker, [warning.category for warning in caught]))
-        kept = _keep_what_was_changed(place, before)
-        _bring_what_was_removed(place, before, after)
+        told = [*notes(worker, [warning.category for warning in caught])]
+        kept = _keep_what_was_changed(place, before, after)
+        told += _bring_what_was_removed(place, before, after)
     changes = tuple(change for change in place.changes() if change[1] not in kept)
-    return Updated(origin.commit, version, changes, place.conflicts(), told)
+    return Updated(origin.commit, version, changes, place.conflicts(), tuple(told))
 
 
-def _keep_what_was_changed(place: Repository, before: Path) -> list[str]:
-    """Of the files that the update removed keep, as conflicts, those that were not as they were given."""
+def _keep_what_was_changed(place: Repository, before: Path, after: Path) -> list[str]:
+    """Of the files that are given no more keep, as conflicts, those that were not as they were given.
+
+    The update removed them, unless they are links now.
+    """
+    project = Project(place.project)
     removed = [path for state, path in place.changes() if state == "D"]
+    for path in _paths(before) - _paths(after):
+        if (place.project / path).is_symlink() and not project.obstacle(PurePosixPath(path)):
+            removed.append(path)
     kept = [path for path in removed if not _is_as_given(before / path, place.committed(path))]
     for path in kept:
         place.keep(path)
         given = before / path
-        place.contest(path, given if given.exists() else None, place.project / path, theirs=False)
+        if not given.is_dir() or given.is_symlink():
+            place.contest(path, given if _is_there(given) else None, place.project / path, theirs=False)
     return kept
 
 
-def _bring_what_was_removed(place: Repository, before: Path, after: Path) -> None:
-    """Bring, as conflicts, the files that users removed and that the template gives in another form now."""
-    for file in Project(after).files():
-        old, new, here = before / file.path, after / file.path, place.project / file.path
-        if old.is_file() and not (here.exists() or here.is_symlink()) and _state(old, new) == "changed":
+def _bring_what_was_removed(place: Repository, before: Path, after: Path) -> list[str]:
+    """Bring, as conflicts, the files that users removed and that the template gives in another form now.
+
+    Notes tell what is new or changed in the template and can't be where it belongs.
+    """
+    project = Project(place.project)
+    left_out = []
+    for path in sorted(_paths(after)):
+        old, new, here = before / path, after / path, place.project / path
+        if _is_there(old) and _state(old, new) != "changed":
+            continue
+        if obstacle := project.obstacle(PurePosixPath(path)):
+            what = "a directory" if obstacle == path else "no directory"
+            left_out.append(f"{path}: left out, since {obstacle} is {what} here")
+        elif _is_there(old) and not _is_there(here):
             here.parent.mkdir(parents=True, exist_ok=True)
             copy2(new, here, follow_symlinks=False)
-            place.contest(file.path, old, new, theirs=True)
+            place.contest(path, old, new, theirs=True)
+    return left_out
+
+
+def _paths(directory: Path) -> set[str]:
+    return {file.path for file in Project(directory).files()}
 
 
 def _is_as_given(path: Path, committed: bytes) -> bool:
-    return path.is_file() and _plain(path.read_bytes()) == _plain(committed)
+    return _is_there(path) and _plain(_content(path)) == _plain(committed)
 
 
 def drift(project: Path, origin: Origin) -> Drift:
@@ -222,11 +245,15 @@ def as_given(origin: Origin) -> Iterator[tuple[Path, Set[str]]]:
 
 
 def _state(before: Path, after: Path) -> str:
-    if not (after.is_file() or after.is_symlink()):
+    if not _is_there(after):
         return "removed"
     if _plain(_content(before)) == _plain(_content(after)) and _executable(before) == _executable(after):
         return "same"
     return "changed"
+
+
+def _is_there(file: Path) -> bool:
+    return file.is_file() or file.is_symlink()
 
 
 def _content(path: Path) -> bytes:

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 from shell import Cli
 from upkept import FIRST, QUESTIONS, Place, commit, placed, state
 
@@ -152,11 +153,102 @@ def test_a_conflict_over_a_removed_file_is_git_s_and_ends_as_the_user_decides(pl
     place.remove("title.txt")
     assert place.project.bedplate("update").returncode == 1
     refused = place.project.bedplate("update")
-    assert (refused.returncode, "commit or stash first" in refused.stderr) == (4, True)
+    assert (refused.returncode, refused.stdout) == (4, "")
+    assert "conflicts of an earlier update are left in title.txt; `git add` or `git rm`" in refused.stderr
     place.repository.git("rm", "--quiet", "title.txt")
     commit(place.repository, "Update")
     finished = place.project.bedplate("update")
     assert (finished.returncode, finished.stdout) == (0, "1.1.0: nothing to change\n")
+
+
+@pytest.mark.parametrize("target", ["title.txt", "nowhere"])
+def test_a_link_in_place_of_a_file_that_is_given_no_more_is_a_conflict_as_it_is(
+    place: Place, target: str
+) -> None:
+    place.remove("old.txt")
+    (place.project.directory / "old.txt").symlink_to(target)
+    commit(place.repository, "Link")
+    finished = place.project.bedplate("update")
+    assert finished.returncode == 1, finished.stderr
+    assert "  C old.txt  conflict" in finished.stdout
+    assert (place.project.directory / "old.txt").readlink() == Path(target)
+    assert unmerged(place, "old.txt") == {"1": "old\n", "2": target}
+    stages = place.repository.git("ls-files", "--unmerged", "old.txt").splitlines()
+    assert [stage.split()[0] for stage in stages] == ["100644", "120000"]
+
+
+@pytest.mark.parametrize("instead", ["a file", "a link", "a link within"])
+def test_nothing_is_brought_to_where_a_directory_was_replaced(
+    place: Place, tmp_path: Path, instead: str
+) -> None:
+    outside, replaced = tmp_path / "outside", place.project.directory / "texts"
+    outside.mkdir()
+    (place.project.directory / "ours").mkdir()
+    place.write("ours/guide.txt", "our own\n")
+    newer = with_a_directory(place, tmp_path / "template")
+    shutil.rmtree(replaced)
+    if instead == "a file":
+        replaced.write_text("in one file\n")
+    else:
+        replaced.symlink_to(outside if instead == "a link" else "ours")
+    commit(place.repository, "Replace")
+    for command in ("preview", "update"):
+        finished = place.project.bedplate(command, "--source", newer, "--ref=2.1.0")
+        assert finished.returncode == 0, finished.stderr
+        told = [line for line in finished.stderr.splitlines() if "note: " in line]
+        assert told == [
+            f"bedplate: note: texts/{name}.txt: left out, since texts is no directory here"
+            for name in ("guide", "more")
+        ]
+        assert list(outside.iterdir()) == []
+    assert place.repository.git("status", "--porcelain").splitlines() == [" M .copier-answers.yml"]
+    assert place.read("ours/guide.txt") == "our own\n"
+
+
+def with_a_directory(place: Place, directory: Path) -> Path:
+    """Update a project to a release that gives a directory, with a later one that changes what is in it."""
+    shutil.copytree(place.template.directory, directory)
+    newer = Cli(directory, place.template.environment)
+    texts = directory / "template/texts"
+    texts.mkdir()
+    for name in ("gone", "guide", "same"):
+        (texts / f"{name}.txt").write_text(f"{name}\n")
+    commit(newer, "A directory")
+    newer.git("tag", "2.0.0")
+    finished = place.project.bedplate("update", "--source", directory, "--ref=2.0.0")
+    assert finished.returncode == 0, finished.stderr
+    commit(place.repository, "Update")
+    (texts / "gone.txt").unlink()
+    for name in ("guide", "more"):
+        (texts / f"{name}.txt").write_text(f"new {name}\n")
+    commit(newer, "What is in it")
+    newer.git("tag", "2.1.0")
+    return directory
+
+
+def test_a_directory_in_place_of_a_file_is_left_as_it_is(place: Place) -> None:
+    place.remove("title.txt")
+    (place.project.directory / "title.txt").mkdir()
+    place.write("title.txt/first", "Our title\n")
+    finished = place.project.bedplate("update")
+    assert finished.returncode == 0, finished.stderr
+    assert "note: title.txt: left out, since title.txt is a directory here" in finished.stderr
+    assert place.read("title.txt/first") == "Our title\n"
+
+
+def test_nothing_is_brought_through_a_link_that_git_ignores(place: Place, tmp_path: Path) -> None:
+    newer = with_a_directory(place, tmp_path / "template")
+    (newer / "template/build").mkdir()
+    (newer / "template/build/new.txt").write_text("new\n")
+    commit(Cli(newer, place.template.environment), "Build")
+    place.write(".gitignore", "build\n")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (place.project.directory / "build").symlink_to(outside)
+    finished = place.project.bedplate("update", "--source", newer, "--ref=stem")
+    assert finished.returncode == 0, finished.stderr
+    assert "note: build/new.txt: git ignores it, and it was left as it is" in finished.stderr
+    assert list(outside.iterdir()) == []
 
 
 def test_a_file_that_was_removed_and_is_given_as_before_stays_away(place: Place) -> None:
