@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::{env, fs};
 
-/// Room for the deepest call chain with every interrupt on top; `cargo xtask stack` proves it.
+/// Room for the deepest call chain with every interrupt on top; `cargo xtask stack` holds that it
+/// suffices. `xtask/src/project.rs` has it, too.
 const STACK: u32 = 1024;
 
 const FLASH: Region = Region { origin: 0x0000_0000, length: 0x0040_0000 };

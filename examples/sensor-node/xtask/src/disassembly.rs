@@ -22,11 +22,13 @@ pub struct Function {
     pub floating: u32,
 }
 
-/// An image: its functions by address, and the entries of its vector table.
+/// An image: its functions by address, and what its vector table says.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
     /// All functions.
     pub functions: BTreeMap<u32, Function>,
+    /// The address at which the stack begins, above its highest byte.
+    pub stack: u32,
     /// The addresses of the handlers from the reset on, without the Thumb bit; 0 where there is none.
     pub vectors: Vec<u32>,
 }
@@ -40,7 +42,8 @@ impl Program {
     pub fn read(elf: &Path) -> Result<Self> {
         let code = llvm::read("llvm-objdump", &["-d", "--no-show-raw-insn", "--demangle"], elf)?;
         let table = llvm::read("llvm-objdump", &["-s", "--section=.vector_table"], elf)?;
-        Ok(Self { functions: functions(&code)?, vectors: vectors(&table)? })
+        let (stack, vectors) = vectors(&table)?;
+        Ok(Self { functions: functions(&code)?, stack, vectors })
     }
 }
 
@@ -159,8 +162,9 @@ fn number(operands: &str) -> Result<u32> {
     })
 }
 
-/// Reads a dump of the vector table: lines of an address, four words, and their characters.
-fn vectors(dump: &str) -> Result<Vec<u32>> {
+/// Reads a dump of the vector table: lines of an address, four words, and their characters. Returns the
+/// initial stack pointer, and the addresses of the handlers.
+fn vectors(dump: &str) -> Result<(u32, Vec<u32>)> {
     let mut words = Vec::new();
     for line in dump.lines().filter(|line| line.starts_with(' ')) {
         let columns = line.get(..line.rfind("  ").unwrap_or(line.len())).unwrap_or(line);
@@ -168,8 +172,9 @@ fn vectors(dump: &str) -> Result<Vec<u32>> {
             words.push(u32::from_str_radix(word, 16)?.swap_bytes());
         }
     }
-    // The first word is the initial stack pointer; bit 0 of the others says Thumb.
-    Ok(words.iter().skip(1).map(|word| word & !1).collect())
+    let (&stack, handlers) = words.split_first().ok_or("the vector table is empty")?;
+    // Bit 0 says Thumb.
+    Ok((stack, handlers.iter().map(|word| word & !1).collect()))
 }
 
 #[cfg(test)]
@@ -242,13 +247,13 @@ Disassembly of section .text:
     }
 
     #[test]
-    fn reads_handlers_from_the_vector_table() {
+    fn reads_the_stack_pointer_and_handlers_from_the_vector_table() {
         let dump = "
 firmware:	file format elf32-littlearm
 Contents of section .vector_table:
  0000 00040020 c1000000 19010000 fd000000  ... ............
  0010 00000000                             ....
 ";
-        assert_eq!(vectors(dump).unwrap(), [0xC0, 0x118, 0xFC, 0]);
+        assert_eq!(vectors(dump).unwrap(), (0x2000_0400, vec![0xC0, 0x118, 0xFC, 0]));
     }
 }

@@ -10,7 +10,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   build    build the released image and print its path
   size     what the image takes of flash and RAM, against budgets.toml
-  stack    the deepest the stacks can get, against budgets.toml
+  stack    the deepest the stacks can get, against their room and budgets.toml
   audit    refuse panics, allocation, formatting, recursion, breakpoints and calls into the unknown
   dist     put the files of a release into dist/";
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::budgets::{self, Budgets};
 use crate::image::Image;
-use crate::symbols::Symbols;
+use crate::symbols::{Memory, Symbols};
 use crate::{Result, llvm};
 
 /// Bytes that an image takes.
@@ -38,20 +38,33 @@ impl Size {
             ram: data + section(".bss")? + section(".uninit")?,
         })
     }
+
+    /// The memories of which it takes more than it may.
+    fn exceeded(self, budgets: &Budgets) -> Vec<Memory> {
+        let flash = (self.flash > budgets.flash).then_some(Memory::Flash);
+        let ram = (self.ram > budgets.ram).then_some(Memory::Ram);
+        flash.into_iter().chain(ram).collect()
+    }
 }
 
 /// Prints the sizes of the released image.
 ///
 /// # Errors
 ///
-/// If one exceeds its budget; it says which symbols have grown.
+/// If one exceeds its budget; it says which symbols of that memory have grown.
 pub fn check() -> Result<()> {
     let elf = Image::Release.build()?;
     let (size, symbols) = (Size::of(&elf)?, Symbols::of(&elf)?);
     let budgets = Budgets::read()?;
-    budgets::hold(&[("flash", size.flash, budgets.flash), ("RAM", size.ram, budgets.ram)])
-        .map_err(|exceeded| format!("{exceeded}; {}", symbols.growth(&elf)))?;
-    symbols.keep(&elf)
+    let held =
+        budgets::hold(&[("flash", size.flash, budgets.flash), ("RAM", size.ram, budgets.ram)]);
+    match held {
+        Ok(()) => symbols.keep(&elf),
+        Err(error) => {
+            let symbols = symbols.within(&size.exceeded(&budgets));
+            Err(format!("{error}; {}", symbols.growth(&elf)).into())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -72,5 +85,22 @@ section               size        addr
 ";
         let size = Size::from_sections(listing).unwrap();
         assert_eq!(size, Size { flash: 3048, ram: 1508 });
+    }
+
+    #[test]
+    fn names_the_memories_of_which_there_is_too_little() {
+        let budgets = Budgets {
+            flash: 3_000,
+            ram: 1_500,
+            stack: 0,
+            emergency_stack: 0,
+            instructions_to_ready: 0,
+            instructions_a_turn: 0,
+        };
+        let exceeded = |flash, ram| Size { flash, ram }.exceeded(&budgets);
+        assert_eq!(exceeded(3_000, 1_500), []);
+        assert_eq!(exceeded(3_001, 1_500), [Memory::Flash]);
+        assert_eq!(exceeded(3_000, 1_501), [Memory::Ram]);
+        assert_eq!(exceeded(3_001, 1_501), [Memory::Flash, Memory::Ram]);
     }
 }

@@ -11,7 +11,7 @@ use crate::Result;
 use crate::budgets::{self, Budgets};
 use crate::disassembly::Program;
 use crate::image::Image;
-use crate::project::PREEMPTED;
+use crate::project::{PREEMPTED, STACK};
 
 /// What the processor pushes when it takes an exception: eight words, and one to align them.
 const EXCEPTION: u32 = 36;
@@ -57,6 +57,19 @@ impl Depth {
             emergency: walk.deepest(*hard_fault)? + nmi,
         })
     }
+
+    /// Holds the main stack to the room that it has.
+    fn fits(self, room: u32) -> Result<()> {
+        if self.main <= room {
+            return Ok(());
+        }
+        let depth = self.main;
+        Err(format!(
+            "the stack gets {depth} bytes deep and has {room}: raise STACK in firmware/build.rs \
+             and xtask/src/project.rs"
+        )
+        .into())
+    }
 }
 
 struct Walk<'a> {
@@ -94,9 +107,11 @@ impl Walk<'_> {
 ///
 /// # Errors
 ///
-/// If that can't be told, or exceeds its budget.
+/// If that can't be told, or exceeds the room in RAM or its budget.
 pub fn check() -> Result<()> {
-    let depth = Depth::of(&Program::read(&Image::Release.build()?)?)?;
+    let program = Program::read(&Image::Release.build()?)?;
+    let depth = Depth::of(&program)?;
+    depth.fits(program.stack.saturating_sub(STACK.start))?;
     let budgets = Budgets::read()?;
     budgets::hold(&[
         ("stack", depth.main, budgets.stack),
@@ -117,6 +132,7 @@ mod tests {
         Program {
             functions: functions.iter().map(function).collect(),
             vectors: vec![2, 4, 6, 8, 0, 10],
+            ..Program::default()
         }
     }
 
@@ -149,6 +165,14 @@ mod tests {
         program.functions.entry(2).or_default().floating = 1;
         let depth = Depth::of(&program).unwrap();
         assert_eq!((depth.main, depth.emergency), (8 + 3 * 108, 108));
+    }
+
+    #[test]
+    fn refuses_a_stack_that_is_deeper_than_its_room() {
+        let depth = Depth { main: 1_025, emergency: 0 };
+        assert!(depth.fits(1_025).is_ok());
+        let refused = depth.fits(1_024).unwrap_err().to_string();
+        assert!(refused.contains("STACK in firmware/build.rs"), "{refused}");
     }
 
     #[test]

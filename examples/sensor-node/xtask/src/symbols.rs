@@ -10,9 +10,31 @@ use crate::{Result, llvm};
 /// The most symbols that are told.
 const TOLD: usize = 5;
 
-/// The bytes of each symbol, by its name. Several of one name are added up.
+/// A memory that has a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Code, constants and the initial values of variables.
+    Flash,
+    /// Variables.
+    Ram,
+}
+
+impl Memory {
+    /// Whether symbols of a type take some of this memory. Those of `.data` take both.
+    fn has(self, kind: char) -> bool {
+        match self {
+            Self::Flash => !matches!(kind, 'B' | 'b'),
+            Self::Ram => matches!(kind, 'B' | 'b' | 'D' | 'd'),
+        }
+    }
+}
+
+/// The type of a symbol, as nm has it, and its name.
+type Symbol = (char, String);
+
+/// The bytes of each symbol. Several of one type and name are added up.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Symbols(BTreeMap<String, u32>);
+pub struct Symbols(BTreeMap<Symbol, u32>);
 
 impl Symbols {
     /// Reads them from an ELF file.
@@ -31,8 +53,16 @@ impl Symbols {
     ///
     /// If they can't be written.
     pub fn keep(&self, elf: &Path) -> Result<()> {
-        let lines = self.0.iter().map(|(name, size)| format!("0 {size} . {name}\n"));
+        let line = |((kind, name), size): (&Symbol, &u32)| format!("0 {size} {kind} {name}\n");
+        let lines = self.0.iter().map(line);
         Ok(fs::write(kept(elf), lines.collect::<String>())?)
+    }
+
+    /// Those that take some of these memories.
+    #[must_use]
+    pub fn within(mut self, memories: &[Memory]) -> Self {
+        self.0.retain(|(kind, _), _| memories.iter().any(|memory| memory.has(*kind)));
+        self
     }
 
     /// What has grown since the last image on this machine that was within its budgets, or the
@@ -46,9 +76,10 @@ impl Symbols {
     }
 
     fn since(&self, earlier: &Self) -> String {
-        let before = |name| earlier.0.get(name).copied().unwrap_or(0);
-        let grown = self.0.iter().map(|(name, size)| (name, size.saturating_sub(before(name))));
-        let grown = grown.filter(|(_, growth)| *growth > 0).collect::<Vec<_>>();
+        let before = |symbol| earlier.0.get(symbol).copied().unwrap_or(0);
+        let growth = |(symbol, size): (_, &u32)| (symbol, size.saturating_sub(before(symbol)));
+        let grown = self.0.iter().map(growth).filter(|(_, growth)| *growth > 0);
+        let grown = grown.collect::<Vec<_>>();
         if grown.is_empty() {
             return self.largest();
         }
@@ -56,7 +87,7 @@ impl Symbols {
     }
 
     fn largest(&self) -> String {
-        let sizes = self.0.iter().map(|(name, size)| (name, *size));
+        let sizes = self.0.iter().map(|(symbol, size)| (symbol, *size));
         format!("the largest symbols are:{}", told(sizes.collect()))
     }
 
@@ -64,10 +95,10 @@ impl Symbols {
     fn from_listing(listing: &str) -> Self {
         let mut sizes = BTreeMap::new();
         for line in listing.lines() {
-            if let [_, size, _, name] = line.splitn(4, ' ').collect::<Vec<_>>()[..]
-                && let Ok(size) = size.parse::<u32>()
+            if let [_, size, kind, name] = line.splitn(4, ' ').collect::<Vec<_>>()[..]
+                && let (Ok(size), Ok(kind)) = (size.parse::<u32>(), kind.parse())
             {
-                *sizes.entry(without_hash(name).to_owned()).or_default() += size;
+                *sizes.entry((kind, without_hash(name).to_owned())).or_default() += size;
             }
         }
         Self(sizes)
@@ -79,10 +110,10 @@ fn without_hash(name: &str) -> &str {
     name.rsplit_once("::h").filter(|(_, hash)| hash.len() == 16).map_or(name, |(path, _)| path)
 }
 
-fn told(mut sizes: Vec<(&String, u32)>) -> String {
+fn told(mut sizes: Vec<(&Symbol, u32)>) -> String {
     sizes.sort_by_key(|(_, size)| Reverse(*size));
-    let lines = sizes.iter().take(TOLD).map(|(name, size)| format!("\n{size:>8} bytes  {name}"));
-    lines.collect::<Vec<_>>().concat()
+    let line = |((_, name), size): &(&Symbol, u32)| format!("\n{size:>8} bytes  {name}");
+    sizes.iter().take(TOLD).map(line).collect()
 }
 
 fn kept(elf: &Path) -> PathBuf {
@@ -100,23 +131,40 @@ mod tests {
 00000592 T _stack_start
 00000600 00000012 r .Lanon
 00000612 00000004 r .Lanon
+536871936 00001024 b firmware::runtime::MEMORY
+536872960 00000008 d firmware::board::STATE
 ";
 
     #[test]
     fn adds_up_what_has_one_name_and_passes_over_labels() {
-        let names = [
-            "firmware::main",
-            "<app::node::Node>::on_tick",
-            "<app::node::Node>::next_frame",
-            ".Lanon",
+        let sizes = [
+            ('T', "firmware::main", 40),
+            ('t', "<app::node::Node>::on_tick", 300),
+            ('t', "<app::node::Node>::next_frame", 60),
+            ('r', ".Lanon", 16),
+            ('b', "firmware::runtime::MEMORY", 1_024),
+            ('d', "firmware::board::STATE", 8),
         ];
-        let sizes = names.map(str::to_owned).into_iter().zip([40, 300, 60, 16]);
-        assert_eq!(Symbols::from_listing(LISTING), Symbols(sizes.collect()));
+        let sizes = sizes.map(|(kind, name, size)| ((kind, name.to_owned()), size));
+        assert_eq!(Symbols::from_listing(LISTING), Symbols(sizes.into_iter().collect()));
+    }
+
+    #[test]
+    fn tells_of_the_memory_that_is_asked_for() {
+        let told = |memories: &[_]| Symbols::from_listing(LISTING).within(memories).largest();
+        let flash = told(&[Memory::Flash]);
+        assert!(flash.contains("on_tick") && flash.contains("STATE"), "{flash}");
+        assert!(!flash.contains("MEMORY"), "{flash}");
+        let ram = told(&[Memory::Ram]);
+        assert!(ram.contains("MEMORY") && ram.contains("STATE"), "{ram}");
+        assert!(!ram.contains("on_tick"), "{ram}");
+        let both = told(&[Memory::Flash, Memory::Ram]);
+        assert!(both.contains("MEMORY") && both.contains("on_tick"), "{both}");
     }
 
     #[test]
     fn tells_the_largest_where_nothing_has_grown() {
-        let symbols = Symbols::from_listing(LISTING);
+        let symbols = Symbols::from_listing(LISTING).within(&[Memory::Flash]);
         let told = symbols.since(&symbols);
         assert!(
             told.starts_with(
