@@ -11,8 +11,9 @@ from bedplate.verify.client import Client
 from bedplate.verify.dockerfile import named_images
 from shell import Cli
 
-# They start nothing that runs on, so they do not disturb the others that use the engine.
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("beside")]
+# They start nothing that runs on, so they do not disturb the others that use the engine. Each takes minutes to
+# build, and nearly all of these for the crates of others.
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("beside"), pytest.mark.slow]
 
 LINTED = """
 FROM lint
@@ -22,11 +23,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \\
 """
 
 
-LATER = [pytest.param(domain, marks=pytest.mark.slow) for domain in ("tcp-proxy", "stream-ingest")]
-"""Each takes minutes to build, with the crates that the first has as well."""
-
-
-@pytest.fixture(scope="module", params=["http-gateway", *LATER])
+@pytest.fixture(scope="module", params=["http-gateway", "tcp-proxy", "stream-ingest"])
 def plane(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, user_environment: dict[str, str]
 ) -> Cli:
