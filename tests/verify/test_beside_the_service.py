@@ -11,8 +11,8 @@ from bedplate.verify.client import Client
 from bedplate.verify.dockerfile import named_images
 from shell import Cli
 
-# They start nothing that runs on, so they do not disturb the others that use the engine. Each takes minutes to
-# build, and nearly all of these for the crates of others.
+# They start nothing that runs on, so they do not disturb the others that use the engine. Each takes
+# minutes, in which it mostly builds the crates of others.
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("beside"), pytest.mark.slow]
 
 LINTED = """
