@@ -138,5 +138,7 @@ fn what_is_neither_is_told_and_the_listener_serves() {
     let path = file("plain.txt", "");
     let upstream = Upstream::well();
     let service = start_before(&[&upstream], &format!("source = {path:?}"));
+    // By the worker that has tried to open it.
     assert!(serves(service.address));
+    assert_eq!(metric(&service, "connections_ended_total{cause=\"aborted\"}"), 0);
 }

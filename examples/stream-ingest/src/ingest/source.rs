@@ -56,17 +56,18 @@ pub async fn follow(ingest: Rc<Ingest>, path: PathBuf, work: Work) {
 
 async fn serve(ingest: &Ingest, path: &Path, work: &Work) -> io::Result<()> {
     let kind = std::fs::metadata(path)?.file_type();
-    let passed = Passed::new(&ingest.stats, &ingest.log, Peer::Source);
+    // Only what was opened is a connection.
+    let passed = || Passed::new(&ingest.stats, &ingest.log, Peer::Source);
     if kind.is_socket() {
         let mut stream = UnixStream::connect(path).await?;
         let (from, to) = stream.split();
-        ingest.serve(from, to, passed, work.clone()).await;
+        ingest.serve(from, to, passed(), work.clone()).await;
     } else if kind.is_char_device() {
         let device = Device(open(path)?);
         // What reads and writes pipes does so with whatever tells when it is ready.
         let from = Receiver::from_file_unchecked(device.0.try_clone()?)?;
         let to = Sender::from_file_unchecked(device.0.try_clone()?)?;
-        ingest.serve(from, to, passed, work.clone()).await;
+        ingest.serve(from, to, passed(), work.clone()).await;
     } else {
         return Err(io::Error::other("it is neither a serial device nor a Unix socket"));
     }
