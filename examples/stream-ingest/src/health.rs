@@ -10,7 +10,7 @@ use crate::config::Health;
 use crate::ingest::check::Check;
 use crate::settings::Current;
 use crate::upstream::member::Member;
-use crate::vital::Vital;
+use crate::vital;
 
 /// Checks whatever the settings in force say.
 pub async fn watch(current: Arc<Current>) {
@@ -25,11 +25,10 @@ pub async fn watch(current: Arc<Current>) {
                     continue;
                 };
                 let config = Arc::clone(&settings.config);
-                checks.spawn_local(async move {
-                    let _vital = Vital;
+                checks.spawn_local(vital::task(async move {
                     let is_well = async || check.is_well(&member.address).await;
                     repeat(&member, &config.health, is_well).await;
-                });
+                }));
             }
         }
         current.changed().await;

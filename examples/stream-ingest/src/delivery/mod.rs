@@ -43,7 +43,7 @@ use crate::settings::Current;
 use crate::shutdown::Phases;
 use crate::stats::{Stats, change, count};
 use crate::upstream::chance::Chance;
-use crate::vital::Vital;
+use crate::vital;
 
 /// When the API is not well, a batch that is not full waits for so many of the longest pauses at most.
 const PATIENCE: u32 = 30;
@@ -130,7 +130,7 @@ impl Delivery {
             ages,
             spare: RefCell::default(),
         });
-        spawn_local(Rc::clone(&delivery).dispatch());
+        spawn_local(vital::task(Rc::clone(&delivery).dispatch()));
         let closing = Rc::clone(&delivery);
         spawn_local(async move {
             phases.closing().await;
@@ -154,7 +154,6 @@ impl Delivery {
 
     /// Takes batches from the queue as they come to be due, and requests to be free.
     async fn dispatch(self: Rc<Self>) {
-        let _vital = Vital;
         loop {
             let due = || {
                 self.ages.tell(self.queue.oldest());

@@ -46,6 +46,7 @@ use crate::runtime::Place;
 use crate::settings::Current;
 use crate::shutdown::{Phases, Work};
 use crate::stats::{Stats, add, count};
+use crate::vital;
 
 /// What is read at once.
 const PIECE: usize = 1_024;
@@ -121,7 +122,7 @@ impl Ingest {
     pub fn follow(self: Rc<Self>, work: &Work) {
         let path = self.current.load().config.source.clone();
         if self.worker == 0 && !path.as_os_str().is_empty() {
-            spawn_local(source::follow(self, path, work.clone()));
+            spawn_local(vital::task(source::follow(self, path, work.clone())));
         }
     }
 

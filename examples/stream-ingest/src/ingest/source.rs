@@ -20,7 +20,6 @@ use tokio::time::{Instant, sleep};
 use super::passed::Passed;
 use super::{Ingest, Peer};
 use crate::shutdown::Work;
-use crate::vital::Vital;
 
 /// Bits in a second, of 8 each without parity and with one stop bit.
 const SPEED: u32 = 115_200;
@@ -29,7 +28,6 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 
 /// Serves a path until listeners close.
 pub async fn follow(ingest: Rc<Ingest>, path: PathBuf, work: Work) {
-    let _vital = Vital;
     let mut phases = ingest.shared.phases.clone();
     let mut closing = pin!(phases.closing());
     let mut pause = BACKOFF.0;
