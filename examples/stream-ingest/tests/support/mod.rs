@@ -21,10 +21,12 @@ use socket2::{Domain, Socket, Type};
 
 use stream_ingest::config::{Config, LogLevel};
 pub use stream_ingest::delivery;
+pub use stream_ingest::ingest::end::End;
 pub use stream_ingest::service::Service;
 pub use stream_ingest::settings::Current;
 pub use stream_ingest::shutdown::{Phase, Switch};
 pub use stream_ingest::stats::Stats;
+pub use stream_ingest::tally::Tally;
 use stream_ingest::telemetry;
 
 pub use self::upstream::*;
