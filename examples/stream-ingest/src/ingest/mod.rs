@@ -296,8 +296,8 @@ impl Ingest {
             }
             out.clear();
         }
-        // Whoever has gone needs no end.
-        let _ = to.shutdown().await;
+        // Whoever has gone, or reads nothing, needs no end.
+        let _ = timeout(self.config().timeouts.write, to.shutdown()).await;
         Ok(())
     }
 }
