@@ -8,10 +8,10 @@ mod support;
 use std::alloc::System;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Barrier};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use support::{OK, routed_to, start};
+use support::{OK, PATIENCE, routed_to, start};
 
 #[global_allocator]
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -33,14 +33,19 @@ fn read(stream: &mut TcpStream, end: &[u8]) {
     }
 }
 
-/// Answers as many requests as there are connections over the first that comes, and then none until all have
-/// one under way.
-fn upstream(all: Arc<Barrier>) -> SocketAddr {
+/// Answers as many requests as there are connections over the first that comes. Once all have another under way
+/// it says so, and answers these when it is told to.
+fn upstream(reached: SyncSender<()>, go_on: Receiver<()>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let accept = move || {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    };
     let mut streams = Vec::with_capacity(CONNECTIONS);
     std::thread::spawn(move || {
-        streams.push(listener.accept().unwrap().0);
+        streams.push(accept());
         for stream in &mut streams {
             for _ in 0..CONNECTIONS {
                 read(stream, b"\r\n\r\n");
@@ -48,13 +53,13 @@ fn upstream(all: Arc<Barrier>) -> SocketAddr {
             }
         }
         while streams.len() < CONNECTIONS {
-            streams.push(listener.accept().unwrap().0);
+            streams.push(accept());
         }
         for stream in &mut streams {
             read(stream, b"\r\n\r\n");
         }
-        all.wait();
-        all.wait();
+        reached.send(()).unwrap();
+        go_on.recv_timeout(PATIENCE).unwrap();
         for stream in &mut streams {
             stream.write_all(OK.as_bytes()).unwrap();
         }
@@ -69,13 +74,16 @@ fn in_use() -> usize {
 
 #[test]
 fn connections_that_wait_and_requests_under_way_have_bounded_memory() {
-    let all = Arc::new(Barrier::new(2));
-    let service = start(&routed_to(&[upstream(Arc::clone(&all))]));
+    let ((reached, all_reached), (answer, go_on)) = (sync_channel(1), sync_channel(1));
+    let settings = routed_to(&[upstream(reached, go_on)]);
+    // The one connection to the upstream must last while clients connect, on a slow machine too.
+    let service = start(&format!("upstream.idle = \"1m\"\n{settings}"));
     let mut clients = Vec::with_capacity(CONNECTIONS);
     let before = in_use();
     for _ in 0..CONNECTIONS {
         clients.push(TcpStream::connect(service.address).unwrap());
         let client = clients.last_mut().unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
         client.write_all(GET).unwrap();
         read(client, b"\r\n\r\nok");
     }
@@ -83,9 +91,9 @@ fn connections_that_wait_and_requests_under_way_have_bounded_memory() {
     for client in &mut clients {
         client.write_all(GET).unwrap();
     }
-    all.wait();
+    all_reached.recv_timeout(PATIENCE).unwrap();
     let busy = in_use();
-    all.wait();
+    answer.send(()).unwrap();
     for client in &mut clients {
         read(client, b"\r\n\r\nok");
     }
