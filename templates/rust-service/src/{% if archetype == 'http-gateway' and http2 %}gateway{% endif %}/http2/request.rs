@@ -10,12 +10,13 @@ use crate::gateway::policy;
 /// Says what HTTP/1.1 says in other places there, and refuses what it can't say. That fields and
 /// pseudo-header fields are well-formed is h2's business, but for spaces around what a field says.
 pub fn translate(parts: &mut Parts, most_fields: usize) -> Result<(), Failure> {
+    // Before cookies are one, within which nobody would see it.
+    if parts.headers.values().any(is_padded) {
+        return Err(Failure::Refused("space around a field value"));
+    }
     join_cookies(&mut parts.headers);
     if parts.headers.len() > most_fields {
         return Err(Failure::HeadTooLarge);
-    }
-    if parts.headers.values().any(is_padded) {
-        return Err(Failure::Refused("space around a field value"));
     }
     if !policy::is_framed(&mut parts.headers) {
         return Err(Failure::Refused("content lengths differ"));
