@@ -15,7 +15,8 @@ const SETTINGS: [&str; 2] = [
     include_str!("../deploy/overlays/prod/config.toml"),
 ];
 
-/// What a connection takes, of which the kernel keeps 80 KiB, and a reading on its way; docs/runbook.md has both.
+/// What a connection takes, of which the kernel keeps 80 KiB, and a reading on its way;
+/// docs/runbook.md has both.
 const CONNECTION: usize = (4 + 80) << 10;
 const READING: usize = 100;
 /// All else.
