@@ -46,6 +46,7 @@ use crate::settings::Current;
 use crate::shutdown::Phases;
 use crate::stats::{Gauge, Stats};
 use crate::upstream::chance::Chance;
+use crate::vital;
 
 /// How often idle connections to upstreams are looked at.
 const REAP_EVERY: Duration = Duration::from_secs(1);
@@ -109,7 +110,7 @@ impl Gateway {
             seed,
             requests: Cell::default(),
         });
-        spawn_local(reap(Rc::clone(&gateway)));
+        spawn_local(vital::task(reap(Rc::clone(&gateway))));
         gateway
     }
 

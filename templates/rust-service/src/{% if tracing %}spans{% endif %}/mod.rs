@@ -19,6 +19,7 @@ use crate::gateway::error::Failure;
 use crate::gateway::line::{Entry, Line};
 use crate::gateway::trace::{TRACEPARENT, Trace};
 use crate::upstream::chance::Chance;
+use crate::vital;
 
 /// Spans that wait; more are lost and counted.
 const ROOM: usize = 4_096;
@@ -96,10 +97,11 @@ impl Spans {
         let (queue, spans) = mpsc::channel(ROOM);
         let (done, sent) = oneshot::channel();
         let counter = Arc::clone(lost);
-        std::thread::Builder::new().name("spans".to_owned()).spawn(move || {
+        vital::spawn("spans", move || {
             runtime.block_on(send(spans, &exporter, &counter));
             // Nobody waits where the service was not drained.
             let _ = done.send(());
+            Ok(())
         })?;
         Ok(Some((Self { queue, lost: Arc::clone(lost) }, Sent(sent))))
     }
