@@ -128,12 +128,17 @@ impl Record {
         if self.latency() == 0.0 && self.in_flight() > 0 {
             return PENALTY.as_secs_f64() * queue;
         }
-        (self.latency() * self.weight(now)).max(1e-6) * queue
+        self.estimate(now).max(1e-6) * queue
     }
 
     /// In seconds, as it was when it was measured last, or for how long it was waited in vain.
-    pub fn latency(&self) -> f64 {
+    fn latency(&self) -> f64 {
         f64::from_bits(self.latency.load(Relaxed))
+    }
+
+    /// The same, as far as it still counts.
+    pub fn estimate(&self, now: u64) -> f64 {
+        self.latency() * self.weight(now)
     }
 
     /// How much of the last measurement still counts.
@@ -164,7 +169,7 @@ impl Record {
     /// For so long no answer came: it takes that long at least.
     pub fn unanswered(&self, now: u64, took: Duration) {
         let latency = took.as_secs_f64();
-        if latency > self.latency() * self.weight(now) {
+        if latency > self.estimate(now) {
             self.measure(now, latency);
         }
     }

@@ -24,7 +24,7 @@ pub struct Row {
     answers: u64,
     connects: u64,
     failures: BTreeMap<&'static str, u64>,
-    /// The highest of the averages that workers keep.
+    /// The highest that a worker expects, which is what it chooses by.
     latency_ms: f64,
 }
 
@@ -65,7 +65,7 @@ impl Row {
             .fold((0, 0), |(count, most), left| (count + 1, left.as_secs().max(most)));
         let sum = |of: fn(&Record) -> &AtomicU64| member.sum(of);
         let causes = member.causes(|record| &record.causes);
-        let latencies = member.records.iter().map(|record| record.latency());
+        let latencies = member.records.iter().map(|record| record.estimate(now));
         Self {
             cluster: cluster.to_owned(),
             endpoint: member.address.to_string(),
@@ -131,10 +131,11 @@ mod tests {
         while !other[0].checked(false, &health) {}
         tokio::time::advance(Duration::from_secs(3)).await;
         let rows = rows(&settings);
+        // Of 2.5 ms, after 3 s of the 10 in which it decays to 1/e.
         let expected = "\
 CLUSTER  ENDPOINT        STATE            IN FLIGHT  REQUESTS  FAILURES  CONNECTS  LATENCY
 other    c:1             down                     0         0         0         0    0.0ms
-web      127.0.0.1:8080  up                       2         2         0         0    2.5ms
+web      127.0.0.1:8080  up                       2         2         0         0    1.9ms
 web      b:1             ejected 1/2 27s          0         0         1         0    0.0ms
 ";
         assert_eq!(table(&rows), expected);
