@@ -240,11 +240,18 @@ def git(directory: Path, *arguments: str, stdin: str = "") -> str:
 def _git(directory: Path, *arguments: str, stdin: str = "") -> bytes:
     command = ["git", "-c", f"core.hooksPath={os.devnull}", "-c", "core.quotePath=false", *arguments]
     finished = subprocess.run(
-        command, cwd=directory, input=os.fsencode(stdin), capture_output=True, check=False
+        command,
+        cwd=directory,
+        input=os.fsencode(stdin),
+        capture_output=True,
+        check=False,
+        env=os.environ | {"LC_ALL": "C"},
     )
     if finished.returncode:
         said = os.fsdecode(finished.stderr).strip().splitlines() or [f"exit code {finished.returncode}"]
-        raise GitFailed(f"git {arguments[0]}: {said[-1].removeprefix('fatal: ')}")
+        # What is fatal may have a hint behind it, as where a search has met another file system.
+        fatal = next((line for line in said if line.startswith("fatal: ")), said[-1])
+        raise GitFailed(f"git {arguments[0]}: {fatal.removeprefix('fatal: ')}")
     return finished.stdout
 
 

@@ -71,6 +71,9 @@ def test_refuses_an_answer_that_turns_out_to_be_hidden(cli: Cli) -> None:
             "Licence",
             "Which board",
             "What calls",
+            "protection unit",
+            "milliseconds",
+            "bytes",
             "runs",
         )
         for help_text in questions:
