@@ -13,7 +13,7 @@ from shell import ROOT
 # Of each template the number of concerns, and the name that the projects of its reference have.
 REFERENCES = {
     "go-service": (106, "telemetry"),
-    "rust-service": (104, "gateway"),
+    "rust-service": (105, "gateway"),
     "rust-embedded": (67, "sensor-node"),
 }
 MARKS = ("✔", "◇", "no", "not yet")
