@@ -168,7 +168,7 @@ def _keep_what_was_changed(place: Repository, before: Path, after: Path) -> list
         place.keep(path)
         given = before / path
         if not given.is_dir() or given.is_symlink():
-            place.contest(path, given if _is_there(given) else None, place.project / path, theirs=False)
+            place.contest(path, given if _is_file(given) else None, place.project / path, theirs=False)
     return kept
 
 
@@ -181,12 +181,12 @@ def _bring_what_was_removed(place: Repository, before: Path, after: Path) -> lis
     left_out = []
     for path in sorted(_paths(after)):
         old, new, here = before / path, after / path, place.project / path
-        if _is_there(old) and _state(old, new) != "changed":
+        if _is_file(old) and _state(old, new) != "changed":
             continue
         if obstacle := project.obstacle(PurePosixPath(path)):
             what = "a directory" if obstacle == path else "no directory"
             left_out.append(f"{path}: left out, since {obstacle} is {what} here")
-        elif _is_there(old) and not _is_there(here):
+        elif _is_file(old) and not _is_file(here):
             here.parent.mkdir(parents=True, exist_ok=True)
             copy2(new, here, follow_symlinks=False)
             place.contest(path, old, new, theirs=True)
@@ -198,7 +198,7 @@ def _paths(directory: Path) -> set[str]:
 
 
 def _is_as_given(path: Path, committed: bytes) -> bool:
-    return _is_there(path) and _plain(_content(path)) == _plain(committed)
+    return _is_file(path) and _plain(_content(path)) == _plain(committed)
 
 
 def drift(project: Path, origin: Origin) -> Drift:
@@ -245,14 +245,14 @@ def as_given(origin: Origin) -> Iterator[tuple[Path, Set[str]]]:
 
 
 def _state(before: Path, after: Path) -> str:
-    if not _is_there(after):
+    if not _is_file(after):
         return "removed"
     if _plain(_content(before)) == _plain(_content(after)) and _executable(before) == _executable(after):
         return "same"
     return "changed"
 
 
-def _is_there(file: Path) -> bool:
+def _is_file(file: Path) -> bool:
     return file.is_file() or file.is_symlink()
 
 
