@@ -60,12 +60,6 @@ FAULTS = {
 }
 
 
-@pytest.fixture
-def api() -> Iterator[Api]:
-    with Api("127.0.0.1") as api:
-        yield api
-
-
 def greet(trials: Trials, ingest: SimulatedIngest, api: Api) -> None:
     try_welcomes(trials, ingest.http)
 

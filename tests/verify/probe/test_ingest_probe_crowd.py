@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
@@ -100,12 +100,6 @@ PROMISES: tuple[tuple[Probe, dict[str, str]], ...] = (
         },
     ),
 )
-
-
-@pytest.fixture
-def api() -> Iterator[Api]:
-    with Api("127.0.0.1") as api:
-        yield api
 
 
 @pytest.fixture(autouse=True)
