@@ -62,8 +62,13 @@ IDLE = {
     ("http-gateway", "project_name"): KEEPS,
     ("tcp-proxy", "project_name"): KEEPS | {"config/compose.toml", "config/default.toml"},
     ("stream-ingest", "project_name"): {"config/default.toml"},
-    # Only spans say over what a client speaks.
-    ("http-gateway", "tls"): {"src/gateway/served.rs"},
+    # Only spans say over what a client speaks, and only an ingest lets in fewer devices that have TLS.
+    ("http-gateway", "tls"): {
+        "src/gateway/served.rs",
+        "deploy/base/config.toml",
+        "deploy/overlays/prod/config.toml",
+        "tests/deploy.rs",
+    },
     # Only a gateway counts handshakes for themselves, and has a second port for them.
     ("stream-ingest", "tls"): {"deploy/base/service.yaml", "src/stats.rs"},
     # Crates are there twice with HTTP/2 and a limit, not with one of them.

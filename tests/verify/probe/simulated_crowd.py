@@ -18,6 +18,8 @@ RATE = 400
 """Readings of one device in a second."""
 HELLOS = 1_000
 """Of all devices in a second, as an epoch is a millisecond."""
+BURST = 0.1
+"""Seconds whose hellos may come at once, from the start."""
 ROOM = 300
 """Readings that wait for the API."""
 UNREAD = 0.5
@@ -116,7 +118,7 @@ class CrowdedIngest(SimulatedIngest):
             if self.defect == "lets epochs run ahead":
                 self._epoch += 10
             else:
-                await self._until(lambda: self._welcomes < HELLOS * (1 + self._seconds()))
+                await self._until(lambda: self._welcomes < HELLOS * (BURST + self._seconds()))
             if self.defect == "keeps what the deaf are owed":
                 self._bytes += 1 << 20
         elif kind == 2:
