@@ -22,7 +22,8 @@ from bedplate.verify.probe.trial import Trials
 
 FRAIL = Path(__file__).parent / "frail"
 PORTS = Ports(8080, 9090)
-TIMES = Times(delay=1, timeout=2, grace=8)
+TIMES = Times(delay=2, timeout=2, grace=8)
+"""With a delay that is longer than an engine takes to deliver a signal, on a machine that is busy."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ func settings() (delay, timeout time.Duration) {
 		}
 		return duration
 	}
-	delay, timeout = parse("DRAIN_DELAY", "1s"), parse("DRAIN_TIMEOUT", "2s")
+	delay, timeout = parse("DRAIN_DELAY", "2s"), parse("DRAIN_TIMEOUT", "2s")
 	if len(problems) > 0 && !has("ignores bad settings") {
 		slog.Error("invalid configuration", "problems", problems)
 		if has("exit code 1 for bad settings") {
