@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -17,8 +18,14 @@ BEGAN = "BEDPLATE_TESTS_BEGAN"
 
 
 def pytest_configure() -> None:
-    """Note when the tests began, for workers too, which inherit it."""
+    """Note when the tests began, for workers too, which inherit it, and heed what a terminal sends.
+
+    A run in the background may ignore that, and so would the programs that tests start and interrupt.
+    """
     os.environ.setdefault(BEGAN, str(time.time()))
+    for signum, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(signum) is signal.SIG_IGN:
+            signal.signal(signum, handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
