@@ -143,6 +143,47 @@ def on_this_toolchain(reader: Cli) -> Cli:
     return Cli(reader.directory, reader.environment | {"RUSTUP_TOOLCHAIN": "stable"})
 
 
+TERMINALS = """\
+```sh
+NAME=one make run
+```
+
+```sh
+NAME=two make run
+```
+
+Press Ctrl-C in the first terminal.
+
+```sh
+NAME=three make run
+```
+
+```text
+three is here
+```
+
+The second terminal says:
+
+```text
+two is here
+```
+"""
+
+
+def test_a_key_and_a_look_are_for_the_terminal_that_is_named(
+    tmp_path: Path, user_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tutorials.PATIENCE", 20.0)
+    desk = tmp_path / "desk"
+    desk.mkdir()
+    (desk / "Makefile").write_text("run:\n\t@echo $(NAME) is here; cat\n")
+    page = tmp_path / "page.md"
+    page.write_text(TERMINALS)
+    Session(Cli(desk, user_environment)).follow(str(page))
+    said = {log.name: log.read_text().splitlines()[0] for log in tmp_path.glob("*-terminal.log")}
+    assert said == {"first-terminal.log": "three is here", "second-terminal.log": "two is here"}
+
+
 @pytest.mark.parametrize(
     ("shown", "printed", "fits"),
     [

@@ -17,10 +17,24 @@ PATIENCE = 1200.0
 """Seconds that a command may take, and a program until it prints what is shown: both may compile first."""
 
 # What starts a program that goes on until it is ended.
-GOES_ON = re.compile(r"(?:^|\n)(?:\w+=\S+ )*(?:make run|cargo run --locked -- --config orders.toml)\n$")
+GOES_ON = re.compile(
+    r"(?:^|\n)(?:\w+=\S+ )*(?:make run|cargo run --locked -- --config \w+\.toml|"
+    r"qemu-system-arm (?:.*\\\n)*.*)\n$"
+)
 
-# A block, or in the text between blocks what is typed into a program, and the key that ends it.
-STEP = re.compile(r"^```(\w+)\n(.*?)^```$|Type `([^`]+)`|(Ctrl-C)", re.MULTILINE | re.DOTALL)
+# What asks for something that another program is still at work on, and may be asked again.
+ASKS = re.compile(r"^sqlite3 ", re.MULTILINE)
+SOON = 60.0
+"""Seconds within which it has to answer what is shown."""
+
+# A block, or in the text between blocks what is typed into a program, the key that ends it and where, and
+# where the next output is to be seen.
+STEP = re.compile(
+    r"^```(\w+)\n(.*?)^```$|Type `([^`]+)`|(Ctrl-C)(?:\s+in\s+the\s+(\w+)\s+terminal)?|"
+    r"The (\w+) terminal says",
+    re.MULTILINE | re.DOTALL,
+)
+TERMINALS = ("first", "second", "third")
 
 
 def pattern(shown: str) -> str:
@@ -88,9 +102,12 @@ class Session:
         self.left_out = left_out
         self.addresses = addresses or {}
         self.directory = reader.directory
-        self.programs: list[Program] = []
+        self.programs: dict[str, Program] = {}
+        """Those that go on, by their terminals: each is started in the first one that is free."""
         self.last: Program | str | None = None
         """What the next block of output is of; nothing when that was left out."""
+        self.script = ""
+        """What printed it, when that was no program that goes on."""
 
     def follow(self, page: str) -> None:
         """Do and see all that is on a page of docs/."""
@@ -98,11 +115,12 @@ class Session:
         for before, after in self.addresses.items():
             text = text.replace(before, after)
         try:
-            for language, block, typed, _ in STEP.findall(text):
-                self._take(language or ("typed" if typed else "stop"), block or typed)
+            for language, block, typed, key, where, speaking in STEP.findall(text):
+                kind = language or (typed and "typed") or (key and "stop") or "says"
+                self._take(kind, block or typed or where or speaking)
         finally:
             while self.programs:
-                self.programs.pop().stop()
+                self._stop()
 
     def _take(self, kind: str, text: str) -> None:
         match kind:
@@ -113,23 +131,38 @@ class Session:
             case "text" if isinstance(self.last, Program):
                 self.last.wait_for(text)
             case "text" if self.last is not None:
-                assert re.fullmatch(pattern(text), self.last), f"shown:\n{text}\nprinted:\n{self.last}"
+                self._compare(text)
             case "typed" if self.last is not None:
-                self.last = self.programs[-1]
+                self.last = next(reversed(self.programs.values()))
                 self.last.type(text)
+            case "says" if self.programs:
+                self.last = self.programs[text]
             case "stop" if self.programs:
-                self.programs.pop().stop()
+                self._stop(text)
+
+    def _compare(self, shown: str) -> None:
+        deadline = time.monotonic() + SOON
+        while not re.fullmatch(pattern(shown), str(self.last)):
+            waits = ASKS.search(self.script) and time.monotonic() < deadline
+            assert waits, f"shown:\n{shown}\nprinted:\n{self.last}"
+            time.sleep(0.2)
+            self._run(self.script)
+
+    def _stop(self, terminal: str = "") -> None:
+        """End what is in this terminal, or what was started last."""
+        self.programs.pop(terminal or next(reversed(self.programs))).stop()
 
     def _run(self, script: str) -> None:
         if any(word in script for word in self.left_out):
             self.last = None
         elif GOES_ON.search(script):
-            log = self.reader.directory.parent / f"terminal-{len(self.programs)}.log"
+            terminal = next(name for name in TERMINALS if name not in self.programs)
+            log = self.reader.directory.parent / f"{terminal}-terminal.log"
             self.last = Program(script, self.directory, self.reader.environment, log)
-            self.programs.append(self.last)
+            self.programs[terminal] = self.last
         else:
             *lines, place = self._finish(["sh", "-euc", f"{script}printf '\\n%s\\n' \"$PWD\""]).splitlines()
-            self.directory = Path(place)
+            self.directory, self.script = Path(place), script
             self.last = "".join(f"{line}\n" for line in lines).rstrip("\n") + "\n"
 
     def _finish(self, command: list[str], given: str = "") -> str:
