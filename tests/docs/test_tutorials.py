@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from bedplate.verify.bases import resolve
 from bedplate.verify.client import Client
 from bedplate.verify.dockerfile import named_images
@@ -16,9 +18,14 @@ from guides import checkout, committed, follow
 from shell import ROOT, Cli, caches, free_addresses
 from tutorials import Session, pattern
 
-GO, RUST, EMBEDDED = (f"tutorials/{name}.md" for name in ("go-service", "rust-service", "rust-embedded"))
+GO, RUST, EMBEDDED, CHAIN = (
+    f"tutorials/{name}.md"
+    for name in ("go-service", "rust-service", "rust-embedded", "from-board-to-database")
+)
 # What takes minutes, or an emulator: left out where a page is followed in a hurry, with what comes of it.
 LONG = ("make check", "make run", "cargo ", "curl ")
+# The same, and what makes projects, where other tests have made each of them.
+LONG_AND_NEW = (*LONG, "make new", "make dist", "make migrate", "qemu-system-arm", "sqlite3")
 
 
 @pytest.fixture
@@ -51,7 +58,7 @@ def equipped(reader: Cli, tmp_path: Path) -> Iterator[Cli]:
     assert built.returncode == 0, built.stderr
     tools = tmp_path / "tools"
     tools.mkdir()
-    for tool in ("cargo", "make"):
+    for tool in ("cargo", "make", "qemu-system-arm"):
         script = TOOL.format(here=shutil.which(tool), docker=client.path, image=image, tool=tool)
         (tools / tool).write_text(script)
         (tools / tool).chmod(0o755)
@@ -65,7 +72,7 @@ def beside(reader: Cli, name: str) -> Path:
 
 def test_every_tutorial_is_followed() -> None:
     pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs/tutorials").iterdir()}
-    assert pages == {GO, RUST, EMBEDDED}
+    assert pages == {GO, RUST, EMBEDDED, CHAIN}
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="go is not installed")
@@ -121,6 +128,27 @@ def test_what_was_changed_of_firmware_is_there_after_the_update(reader: Cli) -> 
     assert node.git("status", "--porcelain") == ""
 
 
+def test_the_links_of_a_chain_are_called_by_their_names(
+    tmp_path: Path, user_environment: dict[str, str]
+) -> None:
+    """In empty directories: what the page has people write, and whether there is what it names."""
+    for name in ("bedplate", "board", "ingest", "readings"):
+        (tmp_path / name).mkdir()
+    Session(Cli(tmp_path / "bedplate", user_environment), left_out=LONG_AND_NEW).follow(CHAIN)
+    settings = tomllib.loads((tmp_path / "ingest/ingest.toml").read_text())
+    defaults = tomllib.loads((ROOT / "examples/stream-ingest/config/default.toml").read_text())
+    assert settings.keys() - {"cluster"} <= defaults.keys()
+    assert settings["device"].keys() <= defaults["device"].keys()
+    page = (ROOT / "docs" / CHAIN).read_text()
+    socket = (tmp_path / "ingest" / settings["source"]).resolve().relative_to(tmp_path / "board")
+    assert set(re.findall(r"-serial unix:([^,]+),", page)) == {str(socket)}
+    (service,) = settings["cluster"]["readings"]["endpoints"]
+    assert set(re.findall(r"HTTP_ADDR=(\S+)", page)) == {service}
+    boards = yaml.safe_load((ROOT / "questions/boards.yml").read_text())["boards"]["default"]
+    (board,) = re.findall(r"--set board=([\w-]+)", page)
+    assert set(re.findall(r"-machine (\S+)", page)) == {boards[board]["machine"]}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("go") is None, reason="go is not installed")
 @pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not installed")
@@ -136,6 +164,17 @@ def test_a_gateway_is_put_before_the_service(reader: Cli) -> None:
 @pytest.mark.xdist_group("engine")
 def test_firmware_is_booted_changed_and_updated(equipped: Cli) -> None:
     Session(equipped).follow(EMBEDDED)
+
+
+@pytest.mark.slow
+@pytest.mark.engine
+@pytest.mark.skipif(shutil.which("go") is None, reason="go is not installed")
+@pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not installed")
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="sqlite3 is not installed")
+@pytest.mark.xdist_group("tutorials")
+def test_a_reading_gets_from_a_board_into_a_database(equipped: Cli) -> None:
+    """At the addresses of the page, where nobody else may listen."""
+    Session(on_this_toolchain(equipped)).follow(CHAIN)
 
 
 def on_this_toolchain(reader: Cli) -> Cli:
