@@ -10,7 +10,7 @@ TOOLS := .venv/tools-installed
 TESTS = $(BIN)/python ci/in_memory.py $(BIN)/pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help new test check verify mutants bench bench-peers lock examples docs recording bases doctor clean
+.PHONY: help new test check verify mutants bench bench-peers bench-twin lock examples docs recording bases doctor clean
 
 help: ## list the verbs
 	@sed -nE 's/^([a-z-]+):[^#]*## /  make \1\t/p' Makefile | expand -t 20
@@ -37,6 +37,9 @@ bench: $(PACKAGE) ## time the command line against its limits
 
 bench-peers: $(PACKAGE) ## measure an emitted http-api beside gin, chi, echo and go-zero; needs Go
 	@$(BIN)/python bench/peers/compare.py $(ARGS)
+
+bench-twin: $(PACKAGE) ## measure the firmware's filter, checksum and COBS beside the same in C
+	@ci/provision engine && $(BIN)/python bench/twin/compare.py $(ARGS)
 
 lock: $(PACKAGE) ## make the lock files that projects get: make lock ARGS=--check
 	@ci/provision engine && $(BIN)/bedplate lock $(ARGS)
