@@ -9,10 +9,12 @@ shift 5
 flags="-mthumb $*"
 work=$(mktemp -d)
 
-compile() { # SOURCE
+compile() { # SOURCE OPTION...
+  source=$1
+  shift
   # shellcheck disable=SC2086 # these are several words
   arm-none-eabi-gcc $flags -std=c11 -Os -Wall -Wextra -Werror -ffreestanding -ffunction-sections \
-    -masm-syntax-unified "-I$given" -c "$1.c" -o "$work/$1.o"
+    -masm-syntax-unified "-I$given" "$@" -c "$source.c" -o "$work/$source.o"
 }
 
 link() { # SIDE OUTPUT OPTION...
@@ -42,14 +44,22 @@ run() { # SIDE
   sed "s/^\([a-z]*\) /$target $1 \1 ticks /" "$work/said"
 }
 
-for source in filter crc cobs driver; do
-  compile "$source"
-done
-arm-none-eabi-ar rcs "$work/c.a" "$work/filter.o" "$work/crc.o" "$work/cobs.o"
-cargo build --quiet --offline --release --config "$given/profile.toml" --manifest-path rust/Cargo.toml \
-  --target "$target" --target-dir "$work/target"
-mv "$work/target/$target/release/libtwin.a" "$work/rust.a"
+build() { # [long]
+  for each in filter crc cobs driver; do
+    compile "$each" ${1:+-DLONG}
+  done
+  arm-none-eabi-ar rcs "$work/c.a" "$work/filter.o" "$work/crc.o" "$work/cobs.o"
+  cargo build --quiet --offline --release --config "$given/profile.toml" --manifest-path rust/Cargo.toml \
+    --target "$target" --target-dir "$work/target" ${1:+--features "$1"}
+  cp "$work/target/$target/release/libtwin.a" "$work/rust.a"
+}
 
+# Once with room for every vector, for what it says; then as a node has it, for what it takes.
+build long
+for side in rust c; do
+  run "$side" >"$work/figures"
+done
+build
 for side in rust c; do
   run "$side"
   size "$side" filter filter_update

@@ -5,14 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-    /* Bytes of an encoder: the longest block of the vectors with its delimiter. */
-    ENCODED = 512,
-    /* Bytes of a decoder: the longest frame. */
-    DECODED = 64,
-    /* Bytes that the driver keeps for any of them; each side holds its own against this. */
-    PLACE = 640,
-};
+/* Bytes of an encoder with the delimiter, and of a decoder: for all vectors, or for what a node sends and gets. */
+#ifdef LONG
+enum { ENCODED = 512, DECODED = 64 };
+#else
+enum { ENCODED = 41, DECODED = 24 };
+#endif
+
+/* Bytes that the driver keeps for each state; both sides hold theirs against it. */
+enum { PLACE = 640 };
 
 /* What a decoder says in place of a length. */
 enum {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,42 +17,40 @@ from cobs import cobs
 
 _SHIFT: Final = 2
 _CHECKSUM: Final = 2
-_LONGEST: Final = 64
-"""The most that the decoder holds, as of a frame."""
 _LEAST, _GREATEST = -(2**31), 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """`frames` are counted, and held to as well; each of `blocks` may be one that is refused."""
+    """What the contract says, and samples for the filter."""
 
     contract: Mapping[str, Any]
     samples: Sequence[int]
 
     @classmethod
     def load(cls, frames: Path) -> Vectors:
-        """Those of the contract, and samples."""
+        """Those of a contract."""
         return cls(json.loads(frames.read_text(encoding="utf-8")), samples())
 
     def units(self) -> dict[str, int]:
         """Of how many samples or bytes the driver counts the instructions of each function."""
-        raw, encoded = self._bytes_of(lambda frame: True)
-        return {"filter": len(self.samples), "crc": raw, "encode": raw, "decode": encoded}
+        sent = self._bytes("raw", direction="up")
+        received = self._bytes("encoded", direction="down")
+        return {"filter": len(self.samples), "crc": sent, "encode": sent, "decode": received}
 
     def of_a_reading(self) -> dict[str, int]:
         """How often a node does the same for a reading until it is acknowledged."""
-        sent, _ = self._bytes_of(lambda frame: frame["name"] == "reading")
-        acknowledged, received = self._bytes_of(lambda frame: frame["name"] == "ack")
-        return {
-            "filter": 1,
-            "crc": sent + acknowledged - 2 * _CHECKSUM,
-            "encode": sent,
-            "decode": received,
-        }
+        sent, acknowledged = self._bytes("raw", name="reading"), self._bytes("raw", name="ack")
+        checked = sent + acknowledged - 2 * _CHECKSUM
+        received = self._bytes("encoded", name="ack")
+        return {"filter": 1, "crc": checked, "encode": sent, "decode": received}
 
     def header(self) -> str:
         """The header, which declares its types as well."""
-        frames = [_block(one["name"], _undelimited(one)) for one in self.contract["frames"]]
+        frames = {
+            direction: [_block(one["name"], _undelimited(one)) for one in self._frames(direction=direction)]
+            for direction in ("up", "down")
+        }
         others = [
             *(_block(one["name"], one["encoded"], not one["decode_only"]) for one in self.contract["cobs"]),
             *(_block(one["name"], one["block"], encodes=False) for one in self.contract["malformed"]),
@@ -64,20 +62,25 @@ class Vectors:
         parts = (
             "struct bytes { const uint8_t *at; size_t length; };",
             "struct checked { const char *name; struct bytes bytes; uint16_t crc; };",
-            "struct block { const char *name; struct bytes decoded, encoded; bool encodes; int32_t damage; };",
+            "struct block {",
+            "    const char *name;",
+            "    struct bytes decoded, encoded;",
+            "    bool encodes, decodes;",
+            "};",
             _array("int32_t", "SAMPLES", map(_number, self.samples)),
             _array("int32_t", "FILTERED", map(_number, filtered(self.samples))),
             _array("struct checked", "CHECKED", checked),
-            _array("struct block", "FRAMES", frames),
+            _array("struct block", "SENT", frames["up"]),
+            _array("struct block", "RECEIVED", frames["down"]),
             _array("struct block", "BLOCKS", others),
         )
         return "\n".join((*parts, ""))
 
-    def _bytes_of(self, wanted: Callable[[Mapping[str, Any]], bool]) -> tuple[int, int]:
-        """Bytes of frames, and what they are on the wire with their delimiters."""
-        frames = [frame for frame in self.contract["frames"] if wanted(frame)]
-        raw, encoded = (sum(len(frame[form]) // 2 for frame in frames) for form in ("raw", "encoded"))
-        return raw, encoded
+    def _frames(self, **wanted: str) -> list[Mapping[str, str]]:
+        return [frame for frame in self.contract["frames"] if wanted.items() <= frame.items()]
+
+    def _bytes(self, form: str, **wanted: str) -> int:
+        return sum(len(frame[form]) // 2 for frame in self._frames(**wanted))
 
 
 def samples() -> list[int]:
@@ -110,17 +113,15 @@ def _undelimited(frame: Mapping[str, str]) -> str:
 
 
 def _block(name: str, encoded: str, encodes: bool = True) -> str:
-    """One block, with what it decodes to or how it is refused."""
-    damage, decoded = "0", b""
+    """One block with what it decodes to, if it does."""
     try:
         decoded = cobs.decode(bytes.fromhex(encoded))
     except cobs.DecodeError:
-        damage = "DAMAGE_COBS"
+        decoded, decodes = b"", False
     else:
-        if len(decoded) > _LONGEST:
-            damage = "DAMAGE_LENGTH"
-    sides = f"{_bytes(decoded)}, {_bytes(bytes.fromhex(encoded))}"
-    return f'{{"{name}", {sides}, {str(encodes).lower()}, {damage}}}'
+        decodes = True
+    flags = f"{encodes}, {decodes}".lower()
+    return f'{{"{name}", {_bytes(decoded)}, {_bytes(bytes.fromhex(encoded))}, {flags}}}'
 
 
 def _bytes(content: bytes) -> str:

@@ -10,7 +10,11 @@ use app::cobs;
 use app::crc::Crc;
 use app::wire::Damage;
 
-const ENCODED: usize = 512;
+const LONG: bool = cfg!(feature = "long");
+const SENT: usize = 41;
+const RECEIVED: usize = 24;
+const ENCODED: usize = if LONG { 512 } else { SENT };
+const DECODED: usize = if LONG { 64 } else { RECEIVED };
 const PLACE: usize = 640;
 const NOTHING: i32 = -1;
 const DAMAGE_COBS: i32 = -2;
@@ -18,8 +22,10 @@ const DAMAGE_LENGTH: i32 = -3;
 
 type Filter = app::filter::Filter<2>;
 type Encoder = cobs::Encoder<ENCODED>;
-type Decoder = cobs::Decoder<{ app::wire::LONGEST }>;
+type Decoder = cobs::Decoder<DECODED>;
 
+const _: () = assert!(SENT == app::report::LONGEST_ENCODED);
+const _: () = assert!(RECEIVED == app::command::LONGEST);
 const _: () = assert!(size_of::<Filter>() <= PLACE);
 const _: () = assert!(size_of::<Encoder>() <= PLACE);
 const _: () = assert!(size_of::<Decoder>() <= PLACE);
