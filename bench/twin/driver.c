@@ -242,7 +242,6 @@ static void fault(void)
 }
 
 extern uint32_t stack_top[];
-void start(void);
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[] = {
     stack_top, start, fault, fault,

@@ -10,6 +10,7 @@ use app::cobs;
 use app::crc::Crc;
 use app::wire::Damage;
 
+// As in twin.h.
 const LONG: bool = cfg!(feature = "long");
 const SENT: usize = 41;
 const RECEIVED: usize = 24;
