@@ -20,7 +20,7 @@ OTHER_ANSWERS = {
     "licence": ("MIT",),
     "module_prefix": ("go.example.org/team",),
     "database": ("postgres", "sqlite"),
-    "broker": ("nats",),
+    "broker": ("nats", "kafka"),
     "auth": ("oidc",),
     "tracing": (False, True),
     "tls": (True,),

@@ -24,6 +24,7 @@ ANSWERS = [
         ("deploy=systemd", "ci=gitlab", "rate_limit=true", "tls=true", "http2=true", "tracing=true"),
     ),
     ("event-worker", ("broker=nats", "database=postgres")),
+    ("event-worker", ("broker=kafka",)),
     ("tcp-proxy", ("rate_limit=true",)),
     ("stream-ingest", ("tls=true",)),
     *(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from bedplate.catalogue import Catalogue
 from bedplate.errors import BadInput, MissingTool
 from bedplate.verify import bases, standins
 from bedplate.verify.bases import Base, Bases
@@ -180,7 +182,7 @@ def test_every_image_that_templates_name_has_a_recipe() -> None:
         (
             "ci/bases/debian/import.sh",
             ("bookworm", "trixie"),
-            {"golang", "rust", "static", "cc", "postgres", "nats"},
+            {"golang", "rust", "static", "cc", "postgres", "nats", "kafka"},
         ),
         ("questions/versions.yml", ('sdk: "1.26.', 'sdk: "1.26.9'), {"golang", "nats"}),
         ("questions/boards.yml", ("target: thumbv7m-none-eabi", "target: thumbv6m-none-eabi"), {"rust"}),
@@ -207,8 +209,19 @@ def test_authorities_are_part_of_builders_and_of_no_final_image(
     monkeypatch.setenv("BEDPLATE_CA_BUNDLE", str(bundle))
     after = tags(ROOT)
     differing = {image for image in before if before[image] != after[image]}
-    # NATS is fetched and compiled with them.
-    assert differing == {"golang:1.26-bookworm", "rust:1.96-slim-bookworm", "nats:2.15"}
+    # NATS is fetched and compiled with them, Kafka is fetched.
+    assert differing == {
+        "golang:1.26-bookworm",
+        "rust:1.96-slim-bookworm",
+        "nats:2.15",
+        "apache/kafka:4.1.1",
+    }
+
+
+def test_jars_are_those_of_the_kafka_that_is_named() -> None:
+    named = Catalogue.load(ROOT).versions["images"]["kafka"].partition(":")[2]
+    listed = (ROOT / "ci" / "bases" / "kafka" / "jars.sha256").read_text()
+    assert {path.split("/")[4] for path in re.findall("org/apache/kafka/.*", listed)} == {named}
 
 
 def test_other_apt_sources_are_another_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import docker
@@ -28,10 +29,13 @@ from bedplate.verify.probe.http2 import try_http2
 from bedplate.verify.probe.image import Expected, try_image
 from bedplate.verify.probe.ingest import try_ingest
 from bedplate.verify.probe.issuer import Issuer, bearer
+from bedplate.verify.probe.kafka import Kafka
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
+from bedplate.verify.probe.nats import Nats
 from bedplate.verify.probe.outage import Keeping, migrate, try_database, try_outage
 from bedplate.verify.probe.places import PLACES
 from bedplate.verify.probe.platform import Instance, Platform, Ports
+from bedplate.verify.probe.queue import Broker, Queue
 from bedplate.verify.probe.rate import SETTINGS, try_rate
 from bedplate.verify.probe.relay import try_proxy
 from bedplate.verify.probe.signals import try_signals
@@ -42,6 +46,7 @@ from bedplate.verify.probe.vectors import load, try_vectors
 from bedplate.verify.probe.wire import Headers, render
 from bedplate.verify.probe.worker import try_worker
 
+_QUEUES: Final[Mapping[str, type[Queue]]] = {"nats": Nats, "kafka": Kafka}
 _LARGE_REST: Final = 20
 """Bytes of a request that come late."""
 
@@ -90,8 +95,8 @@ def probe(
 
     Every container, network and volume carries the label bedplate.run=`run_id` and is gone afterwards.
     `answers` are all values of the questionnaire, computed ones too. `tester` is an image with schemathesis,
-    `database` one of PostgreSQL for what keeps its data there, `broker` one of NATS for a worker that takes
-    its messages there.
+    `database` one of PostgreSQL for what keeps its data there, `broker` one of the broker for a worker that
+    takes its messages from one.
 
     Raises:
         docker.errors.DockerException: when the engine does not do what it is asked.
@@ -105,7 +110,7 @@ def probe(
         elif answers["archetype"] == "stream-ingest":
             try_ingest(trials, platform, _times(answers), answers["project_name"], secure=answers["tls"])
         elif answers["archetype"] == "event-worker":
-            try_worker(trials, platform, _times(answers), broker, database)
+            try_worker(trials, platform, _times(answers), _queue(answers, broker), database)
         elif answers["archetype"] == "metrics-exporter":
             exporter = Exporter(answers["project_name"], answers["metrics_prefix"], answers["tracing"])
             try_exporter(trials, platform, _times(answers), exporter, tester)
@@ -117,6 +122,11 @@ def probe(
         else:
             trials.skip("everything else", "the engine runs elsewhere and can't reach an issuer of ours")
     return trials.findings()
+
+
+def _queue(answers: Mapping[str, Any], image: str | None) -> Broker | None:
+    """What makes the broker that was chosen, of this image."""
+    return partial(_QUEUES[answers["broker"]], image=image) if image else None
 
 
 @contextmanager

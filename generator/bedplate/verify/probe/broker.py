@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -21,14 +20,10 @@ from bedplate.verify.probe.counted import (
     windows_of,
 )
 from bedplate.verify.probe.lifecycle import try_bad_configuration
-from bedplate.verify.probe.nats import Nats
 from bedplate.verify.probe.platform import Instance, Platform
+from bedplate.verify.probe.queue import Queue
 from bedplate.verify.probe.trial import Trials, expect, expect_same, wait_until
 
-READINGS: Final = "telemetry.readings"
-AGGREGATES: Final = "telemetry.aggregates"
-DEAD_LETTERS: Final = "telemetry.readings.dlq"
-RESULTS: Final = "telemetry-results"
 DEVICES: Final = ("d0", "d1", "d2", "d3", "d4")
 STEP: Final = 5
 """Seconds between the readings of a publisher, by their own clocks."""
@@ -38,7 +33,6 @@ CUT: Final = 20.0
 """Seconds without a network."""
 _PAUSE: Final = 0.002
 _POISON: Final = b"{"
-_URL: Final = "NATS_URL"
 WITHIN: Final = 90.0
 """Seconds for what was under way to come again, which takes 30."""
 GRACE: Final = 40.0
@@ -71,43 +65,35 @@ def numbered(number: int) -> dict[str, Any]:
     return made(DEVICES[number % 5], number, timedelta(seconds=STEP * number), number % 17 / 4)
 
 
-def try_broker(trials: Trials, platform: Platform, nats: Nats) -> None:
+def try_broker(trials: Trials, platform: Platform, queue: Queue) -> None:
     """All that is promised of a worker with a broker of its own."""
-    platform.environment[_URL] = nats.url
-    try_bad_configuration(trials, platform, ("NATS_URL",), environment={_URL: "http://nowhere"})
+    platform.environment[queue.setting] = queue.url
+    try_bad_configuration(trials, platform, (queue.setting,), environment={queue.setting: queue.wrong})
     with (
         trials.part("broker: it works"),
         platform.start() as instance,
-        publishing(lambda: over_nats(nats)) as publisher,
+        publishing(queue.publishing) as publisher,
     ):
         instance.wait_until_ready()
         await_more(publisher)
         with trials.check("broker: killed and started again under load, it costs no reading"):
-            nats.kill()
-            nats.restart()
+            queue.kill()
+            queue.restart()
             await_more(publisher)
         with trials.check(f"broker: out of reach for {CUT:g} s, it costs no reading"):
-            with platform.cut_off(nats.container):
+            with platform.cut_off(queue.container):
                 threading.Event().wait(CUT)
-            nats.wait_until_ready()
+            queue.wait_until_ready()
             await_more(publisher)
         publisher.over.set()
         with trials.check("broker: every reading that was published counts once"):
             _expect_all(instance, publisher)
         with trials.check("broker: poison becomes a dead letter, and windows are published that have closed"):
-            _expect_published(instance, nats)
+            _expect_published(instance, queue)
         with trials.check("broker: a drain acknowledges all that it has taken"):
             instance.signal("SIGTERM")
             expect_same("exit code", 0, instance.exit_code(GRACE))
-            pending = [consumer["num_ack_pending"] for consumer in consumers_of(nats)]
-            expect_same("messages that are not acknowledged", [0], pending)
-
-
-@contextmanager
-def over_nats(nats: Nats) -> Iterator[Callable[[bytes], None]]:
-    """Publish to the stream of a worker, over one connection."""
-    with nats.client() as client:
-        yield lambda body: client.publish(READINGS, body)
+            expect_same("messages that are not acknowledged", 0, queue.left())
 
 
 @contextmanager
@@ -141,37 +127,24 @@ def _expect_all(instance: Instance, publisher: Publisher) -> None:
     expect_windows(count(map(numbered, numbers)), windows_of(instance, *DEVICES))
 
 
-def consumers_of(nats: Nats) -> list[Any]:
-    """What the server says of those who take from the stream of readings."""
-    with nats.client() as client:
-        return list(client.ask("$JS.API.CONSUMER.LIST.telemetry-readings")["consumers"])
-
-
-def published_of(nats: Nats) -> list[Any]:
-    """The windows that are published."""
-    with nats.client() as client:
-        return [json.loads(text) for subject, text in client.stored(RESULTS) if subject == AGGREGATES]
-
-
 def place_of(window: Mapping[str, Any]) -> tuple[str, str]:
     """What tells windows apart."""
     return window["device"], window["start"]
 
 
-def _expect_published(instance: Instance, nats: Nats) -> None:
+def _expect_published(instance: Instance, queue: Queue) -> None:
     dead = settled_of(instance, "dead_letter")
-    with nats.client() as client:
-        client.publish(READINGS, _POISON)
-        wait_until("a dead letter", lambda: settled_of(instance, "dead_letter") == dead + 1, WITHIN, 0.1)
-        letters = [text for subject, text in client.stored(RESULTS) if subject == DEAD_LETTERS]
-        expect_same("dead letters", [_POISON], letters)
+    with queue.publishing() as publish:
+        publish(_POISON)
+    wait_until("a dead letter", lambda: settled_of(instance, "dead_letter") == dead + 1, WITHIN, 0.1)
+    expect_same("dead letters", [_POISON], queue.dead_letters())
 
     def closed() -> list[Any]:
         return [window for window in windows_of(instance, *DEVICES) if window["closed"]]
 
     wait_until("windows that have closed", lambda: bool(closed()), HELD, 0.5)
     wanted = closed()
-    wait_until("as many windows as have closed", lambda: len(published_of(nats)) >= len(wanted), WITHIN, 0.5)
-    seen = published_of(nats)
+    wait_until("as many windows as have closed", lambda: len(queue.published()) >= len(wanted), WITHIN, 0.5)
+    seen = queue.published()
     expect(len({place_of(window) for window in seen}) == len(seen), "expected each once, some come again")
     expect_same("windows", wanted, sorted((w for w in seen if w in wanted), key=place_of))

@@ -8,24 +8,29 @@ from __future__ import annotations
 import base64
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 
-from bedplate.verify.probe.companion import Companion
+from bedplate.verify.probe.queue import AGGREGATES, DEAD_LETTERS, READINGS, Queue
 from bedplate.verify.probe.trial import Unmet, expect
 
 PORT: Final = 4222
+_SOURCE: Final = "telemetry-readings"
+_RESULTS: Final = "telemetry-results"
 _ANSWER_WITHIN: Final = 5.0
 _HELLO: Final = b'CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true}\r\n'
 
 
-class Nats(Companion):
+class Nats(Queue):
     """A server with JetStream in the network of the platform, for the time of its with block."""
 
     name = "NATS"
     ready_within = 30.0
     command = ("--jetstream", "--store_dir", "/data")
+    setting = "NATS_URL"
+    wrong = "http://nowhere"
 
     @property
     def url(self) -> str:
@@ -45,6 +50,30 @@ class Nats(Companion):
                 return "memory" in client.ask("$JS.API.INFO")
         except (OSError, StopIteration, Unmet):
             return False
+
+    @contextmanager
+    def publishing(self) -> Iterator[Callable[[bytes], None]]:
+        """Publish to the stream of readings."""
+        with self.client() as client:
+            yield lambda body: client.publish(READINGS, body)
+
+    def published(self) -> Sequence[Any]:
+        """The windows that the worker has published."""
+        return [json.loads(text) for text in self._stored(AGGREGATES)]
+
+    def dead_letters(self) -> Sequence[bytes]:
+        """The messages that the worker has given up."""
+        return self._stored(DEAD_LETTERS)
+
+    def left(self) -> int:
+        """Messages that its one consumer has not had, or not acknowledged."""
+        with self.client() as client:
+            (consumer,) = client.ask(f"$JS.API.CONSUMER.LIST.{_SOURCE}")["consumers"]
+        return int(consumer["num_pending"] + consumer["num_ack_pending"])
+
+    def _stored(self, wanted: str) -> list[bytes]:
+        with self.client() as client:
+            return [text for subject, text in client.stored(_RESULTS) if subject == wanted]
 
 
 class Client:

@@ -25,7 +25,7 @@ _GO_PLACES: Final[Mapping[str, str]] = {
     "windows": "internal/aggregate",
     "messages": "internal/worker and internal/reading",
     "backlog": "internal/worker and internal/aggregate",
-    "broker": "internal/nats and internal/worker",
+    "broker": "internal/worker, and internal/nats or internal/kafka",
     "exporter": "internal/collector and internal/server",
     "outage": "internal/postgres or internal/sqlite",
     "drain": "internal/server/drain.go",

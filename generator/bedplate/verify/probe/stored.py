@@ -12,11 +12,8 @@ from bedplate.verify.probe.broker import (
     WITHIN,
     Publisher,
     await_more,
-    consumers_of,
     numbered,
-    over_nats,
     place_of,
-    published_of,
     publishing,
 )
 from bedplate.verify.probe.counted import (
@@ -31,9 +28,9 @@ from bedplate.verify.probe.counted import (
 )
 from bedplate.verify.probe.database import Database
 from bedplate.verify.probe.metrics import scrape, total
-from bedplate.verify.probe.nats import Nats
 from bedplate.verify.probe.outage import try_database
 from bedplate.verify.probe.platform import Instance, Platform, readiness
+from bedplate.verify.probe.queue import Broker, Queue
 from bedplate.verify.probe.trial import Trials, expect, expect_same, wait_until
 
 _POLL: Final = 0.1
@@ -45,16 +42,16 @@ _CLOSED: Final = 60.0
 """Seconds until a chore closes windows."""
 
 
-def try_stored(trials: Trials, platform: Platform, image: str, broker: str | None) -> None:
-    """All that is promised of a worker with a PostgreSQL, and a NATS if there is one."""
+def try_stored(trials: Trials, platform: Platform, image: str, broker: Broker | None) -> None:
+    """All that is promised of a worker with a PostgreSQL, and a broker if there is one."""
     with ExitStack() as beside:
         database = beside.enter_context(Database(platform, image))
         try_database(trials, platform, database)
         if broker:
-            nats = beside.enter_context(Nats(platform, broker))
-            platform.environment["NATS_URL"] = nats.url
+            queue = beside.enter_context(broker(platform))
+            platform.environment[queue.setting] = queue.url
             with trials.part("store: it works"):
-                _try_workers(trials, platform, database, nats)
+                _try_workers(trials, platform, database, queue)
         else:
             with trials.part("store: it works"), platform.start() as instance:
                 instance.wait_until_ready()
@@ -73,12 +70,12 @@ def _try_worker(trials: Trials, instance: Instance, database: Database) -> None:
             _expect_stored(instance, database, publisher)
 
 
-def _try_workers(trials: Trials, platform: Platform, database: Database, nats: Nats) -> None:
+def _try_workers(trials: Trials, platform: Platform, database: Database, queue: Queue) -> None:
     """Two workers share the messages. One of them is killed, and another takes its place."""
     with (
         platform.start() as first,
         platform.start() as second,
-        publishing(lambda: over_nats(nats)) as publisher,
+        publishing(queue.publishing) as publisher,
     ):
         first.wait_until_ready()
         second.wait_until_ready()
@@ -95,14 +92,14 @@ def _try_workers(trials: Trials, platform: Platform, database: Database, nats: N
             wait_until("messages", lambda: publisher.published > _ENOUGH, WITHIN, _POLL)
             publisher.over.set()
             with trials.check("store: every reading that was published counts once in the database"):
-                wait_until("an end of the messages", lambda: not _left(nats), WITHIN, _POLL)
+                wait_until("an end of the messages", lambda: not queue.left(), WITHIN, _POLL)
                 _publish_again(publisher)
-                wait_until("an end of the messages", lambda: not _left(nats), WITHIN, _POLL)
+                wait_until("an end of the messages", lambda: not queue.left(), WITHIN, _POLL)
                 for instance in (second, third, fourth):
                     expect_same("late readings", 0.0, readings_of(instance, "late"))
                 _expect_stored(third, database, publisher)
             with trials.check("store: a worker is killed with windows in the outbox, others publish them"):
-                _kill_with_outbox(second, third, database, nats)
+                _kill_with_outbox(second, third, database, queue)
             with trials.check("store: both workers drain with exit code 0"):
                 for instance in (third, fourth):
                     instance.signal("SIGTERM")
@@ -147,31 +144,25 @@ def _expect_stored(instance: Instance, database: Database, publisher: Publisher)
     expect_windows(count(map(numbered, range(1, stored + 1))), windows_of(instance, *DEVICES))
 
 
-def _kill_with_outbox(victim: Instance, other: Instance, database: Database, nats: Nats) -> None:
+def _kill_with_outbox(victim: Instance, other: Instance, database: Database, queue: Queue) -> None:
     def waiting() -> int:
         return int(database.ask("SELECT count(*) FROM outbox"))
 
     def due() -> int:
         return int(database.ask("SELECT count(*) FROM devices WHERE reached >= open + interval '11 minutes'"))
 
-    nats.kill()
+    queue.kill()
     # As if what devices have reached had stood for long enough.
     database.ask("UPDATE devices SET mark = reached, marked = now() - interval '1 hour'")
     wait_until("windows in the outbox", lambda: waiting() > 0 and not due(), _CLOSED, _POLL)
     victim.signal("SIGKILL")
-    nats.restart()
+    queue.restart()
     wait_until("an empty outbox", lambda: not waiting(), WITHIN, _POLL)
     closed = [window for window in windows_of(other, *DEVICES) if window["closed"]]
     # One that was published when the worker was killed may come again.
-    published = {place_of(window): window for window in published_of(nats)}
+    published = {place_of(window): window for window in queue.published()}
     expect_same("windows", closed, [published[place] for place in sorted(published)])
     wait_until("outbox_windows 0", lambda: total(scrape(other.admin), "outbox_windows") == 0, WITHIN, _POLL)
-
-
-def _left(nats: Nats) -> int:
-    """Messages that nobody has acknowledged."""
-    (consumer,) = consumers_of(nats)
-    return int(consumer["num_pending"] + consumer["num_ack_pending"])
 
 
 @contextmanager

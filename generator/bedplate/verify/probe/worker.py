@@ -30,8 +30,8 @@ from bedplate.verify.probe.counted import (
 from bedplate.verify.probe.drain import AT_ONCE, Times
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
 from bedplate.verify.probe.metrics import scrape, total
-from bedplate.verify.probe.nats import Nats
 from bedplate.verify.probe.platform import Instance, Platform, readiness
+from bedplate.verify.probe.queue import Broker
 from bedplate.verify.probe.stored import try_stored
 from bedplate.verify.probe.trial import Trials, expect, expect_same, wait_until
 from bedplate.verify.probe.vectors import Case, load, payload
@@ -51,7 +51,7 @@ _FULL: Final = 503
 
 
 def try_worker(
-    trials: Trials, platform: Platform, times: Times, broker: str | None, database: str | None
+    trials: Trials, platform: Platform, times: Times, broker: Broker | None, database: str | None
 ) -> None:
     """All that is promised: with broker and store in memory, then with those of images, if there are any."""
     image = platform.client.images.get(platform.image)
@@ -74,8 +74,8 @@ def try_worker(
         _try_signals(trials, platform, times)
         _try_closing(trials, counting)
     if broker and platform.direct:
-        with trials.part("broker: it answers"), Nats(platform, broker) as nats:
-            try_broker(trials, platform, nats)
+        with trials.part("broker: it answers"), broker(platform) as queue:
+            try_broker(trials, platform, queue)
     elif broker:
         trials.skip("broker: everything", "the engine runs elsewhere and can't reach a broker of ours")
     if database and (platform.direct or not broker):
