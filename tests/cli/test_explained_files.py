@@ -26,7 +26,7 @@ OTHER_ANSWERS = {
     "tls": (True,),
     "http2": (True,),
     "rate_limit": (True,),
-    "board": ("mps2-an505", "lm3s6965", "stm32f405"),
+    "board": ("mps2-an505", "lm3s6965", "stm32f405", "nrf51822"),
     "runtime": ("rtic", "embassy"),
     "hardening_mpu": (True,),
     "sample_period_ms": (3_600_000,),

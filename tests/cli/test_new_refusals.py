@@ -88,6 +88,18 @@ ANSWERS = {
         ["--domain", "sensor-node", "--set", "stack_size=0"],
         "--set stack_size=0: must be 1024 to 16384, and a multiple of 1024",
     ),
+    "a stack that takes more than half of the board's RAM": (
+        ["--domain", "sensor-node", "--set", "board=nrf51822", "--set", "stack_size=9216"],
+        "--set stack_size=9216: must be 1024 to 8192, and a multiple of 1024",
+    ),
+    "a runtime that needs what the board's core lacks": (
+        ["--domain", "sensor-node", "--set", "board=nrf51822", "--set", "runtime=rtic"],
+        "--set runtime=rtic: RTIC needs atomic swaps, which this board lacks: take bare or embassy",
+    ),
+    "regions of memory for a core that has no memory protection": (
+        ["--domain", "sensor-node", "--set", "board=nrf51822", "--set", "hardening_mpu=true"],
+        "--set hardening_mpu=true: not asked with these answers (only for domain sensor-node)",
+    ),
     "regions of memory for what is no firmware": (
         ["--domain", "http-api", "--set", "hardening_mpu=true"],
         "--set hardening_mpu=true: not asked with these answers (only for domain sensor-node)",

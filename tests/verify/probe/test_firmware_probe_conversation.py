@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from bedplate.verify.probe import frames
 from bedplate.verify.probe.chip import Chip, Memory
-from bedplate.verify.probe.crashes import try_crashes
+from bedplate.verify.probe.crashes import crashes, try_crashes
 from bedplate.verify.probe.delivery import try_delivery
 from bedplate.verify.probe.greeting import EPOCH, try_greeting
 from bedplate.verify.probe.link import Malformed, try_link
@@ -130,3 +130,14 @@ def test_probe_names_what_is_wrong_with_a_node(
         assert wrong == {}
     else:
         assert [check for check in wrong if check.startswith(claim)], wrong
+
+
+def test_a_core_of_armv6_m_is_held_to_no_fault_status() -> None:
+    memory = {"origin": 0x2000_0000, "length": 0x4000}
+    entry = {"flash": memory, "ram": memory, "priority_bits": 2, "bus_faults": True}
+    baseline, mainline = (
+        crashes(Chip.read({**entry, "target": target}, 4_096))
+        for target in ("thumbv6m-none-eabi", "thumbv7m-none-eabi")
+    )
+    assert {crash.cfsr for crash in baseline} == {0}
+    assert {crash.name for crash in mainline} - {crash.name for crash in baseline} == {"a division by zero"}

@@ -62,13 +62,13 @@ fn a_jump_without_the_thumb_bit() {
 }
 
 #[test]
-fn an_instruction_of_a_missing_coprocessor() {
-    assert_fault("no-coprocessor", Class::NoCoprocessor);
+fn an_unaligned_access() {
+    assert_fault("unaligned", Class::Unaligned);
 }
 
 #[test]
-fn an_unaligned_access() {
-    assert_fault("unaligned", Class::Unaligned);
+fn an_instruction_of_a_missing_coprocessor() {
+    assert_fault("no-coprocessor", Class::NoCoprocessor);
 }
 
 #[test]

@@ -56,7 +56,7 @@ unsafe extern "C" fn HardFault() -> ! {
         "1:",
         "ldr   r1, 2f",
         "msr   msp, r1",
-        "b     {report}",
+        "bl    {report}",
         ".p2align 2",
         "2: .word {stack} + {size}",
         report = sym report,

@@ -15,7 +15,7 @@ const VERSION: Version = [
     number(env!("CARGO_PKG_VERSION_PATCH")),
 ];
 
-/// The number of this device: the chip has no unique one, so the build gives it.
+/// The number of this device: the build gives it, for not every chip has one of its own.
 const DEVICE: u32 = match u32::from_str_radix(env!("DEVICE_ID"), 10) {
     Ok(id) => id,
     Err(_) => panic!("DEVICE_ID must be a number of 32 bits"),

@@ -72,7 +72,8 @@ fn functions(listing: &str) -> Result<BTreeMap<u32, Function>> {
     }
     for (from, target, is_call) in branches {
         let (&to, _) = functions.range(..=target).next_back().ok_or("a branch to nowhere")?;
-        if (is_call || to != from)
+        // Where `b` does not reach, `bl` jumps within a function.
+        if (to != from || is_call && target == from)
             && let Some(function) = functions.get_mut(&from)
         {
             function.callees.insert(to);
@@ -214,6 +215,13 @@ Disassembly of section .text:
         assert_eq!(main.callees, BTreeSet::from([0xC0, 0xD0]));
         assert_eq!(main.indirect.len(), 1);
         assert_eq!(main.breakpoints, 1);
+    }
+
+    #[test]
+    fn takes_no_jump_within_a_function_for_recursion() {
+        let calls = |target| single(&format!("bl\t0x{target} <f+0x{target}>")).unwrap().callees;
+        assert_eq!(calls("8"), BTreeSet::new());
+        assert_eq!(calls("0"), BTreeSet::from([0]));
     }
 
     #[test]

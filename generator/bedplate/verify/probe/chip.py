@@ -34,10 +34,13 @@ class Chip:
     haste: float = 1.0
     lowest_priority: int = 0xE0
     """Of an interrupt, as its registers have it."""
+    mainline: bool = True
+    """Whether the core is more than one of Armv6-M, which neither divides nor says why it faults."""
 
     @classmethod
     def read(cls, entry: Mapping[str, Any], flash_budget: int) -> Self:
         """Take what is needed from an entry of questions/boards.yml."""
         flash, ram = (Memory(entry[name]["origin"], entry[name]["length"]) for name in ("flash", "ram"))
         lowest = 0x100 - (1 << 8 - entry["priority_bits"])
-        return cls(flash, ram, flash_budget, entry["bus_faults"], entry.get("haste", 1.0), lowest)
+        mainline = not entry["target"].startswith("thumbv6m")
+        return cls(flash, ram, flash_budget, entry["bus_faults"], entry.get("haste", 1.0), lowest, mainline)

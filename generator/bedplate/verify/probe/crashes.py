@@ -55,8 +55,18 @@ class Crash:
 def crashes(chip: Chip) -> tuple[Crash, ...]:
     """Faults that are told apart by their status, and a program that hangs. Opcodes: Arm DDI 0403, A7.7.
 
-    The loop masks the lowest priority (BASEPRI), so that no turn is taken where a task takes them.
+    The loop masks the lowest priority (BASEPRI), so that no turn is taken where a task takes them. A core of
+    Armv6-M has neither that nor a fault status, and a division is an undefined instruction to it.
     """
+    if not chip.mainline:
+        return (
+            Crash("an undefined instruction", (0xDE00,), FAULT, faults_at=0),
+            Crash(
+                "a read where there is nothing", (0x6808,), FAULT, faults_at=0, r1=_NOWHERE, of_the_bus=True
+            ),
+            Crash("a stack that overflows", (0xB4FF, 0xE7FD), FAULT, sp_in=_just_below(chip.ram.origin)),
+            Crash("a loop without end", (0xE7FE,), WATCHDOG),
+        )
     return (
         Crash("an undefined instruction", (0xDE00,), FAULT, 1 << 16, 0),
         Crash("a division by zero", (0xFBB0, 0xF0F1), FAULT, 1 << 25, 0),

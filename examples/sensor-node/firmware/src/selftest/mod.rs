@@ -32,8 +32,8 @@ enum Case {
     Nothing,
     Undefined,
     InvalidState,
-    NoCoprocessor,
     Unaligned,
+    NoCoprocessor,
     DivideByZero,
     Bus,
     Execute,
@@ -51,8 +51,8 @@ enum Case {
 const CASES: &[(&str, Case)] = &[
     ("undefined", Case::Undefined),
     ("invalid-state", Case::InvalidState),
-    ("no-coprocessor", Case::NoCoprocessor),
     ("unaligned", Case::Unaligned),
+    ("no-coprocessor", Case::NoCoprocessor),
     ("divide", Case::DivideByZero),
     ("bus", Case::Bus),
     ("execute", Case::Execute),
@@ -178,12 +178,12 @@ fn act() {
         if is(Case::InvalidState) {
             asm!("bx {}", in(reg) act as *const () as usize & !3);
         }
+        if is(Case::Unaligned) {
+            asm!("ldrd {}, {}, [{}]", out(reg) _, out(reg) _, in(reg) CASE.as_ptr().map_addr(|address| address | 1));
+        }
         if is(Case::NoCoprocessor) {
             // cdp p0, #0, c0, c0, c0, #0: no core has a coprocessor of this number
             asm!(".inst.w 0xEE000000");
-        }
-        if is(Case::Unaligned) {
-            asm!("ldrd {}, {}, [{}]", out(reg) _, out(reg) _, in(reg) CASE.as_ptr().map_addr(|address| address | 1));
         }
         if is(Case::DivideByZero) {
             asm!("udiv {0}, {0}, {1}", inout(reg) 1 => _, in(reg) 0);
