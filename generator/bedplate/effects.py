@@ -95,8 +95,14 @@ class Reach:
         if question.name == "domain":
             return [evaluation.values]
         others = self._questionnaire.offered(question, evaluation.values)
-        settled = [self.evaluate({**evaluation.answers, question.name: other}) for other in others]
+        settled = [self._settled({**evaluation.answers, question.name: other}) for other in others]
         return [evaluation.values, *(other.values for other in settled if not other.problems)]
+
+    def _settled(self, answers: Mapping[str, object]) -> Evaluation:
+        """What answers come to, without those to questions that another of them does away with."""
+        evaluation = self.evaluate(answers)
+        asked = {name: answer for name, answer in answers.items() if name in evaluation.asked}
+        return evaluation if asked == answers else self.evaluate(asked)
 
 
 def _emitted(

@@ -84,6 +84,8 @@ NOT_ASKED_HERE = {
     "tcp-proxy": {"tls", "http2", "tracing"},
     "stream-ingest": {"http2", "tracing", "rate_limit"},
 }
+# The core of this board has no memory protection.
+NOT_ASKED_WITH = {"nrf51822": {"hardening_mpu"}}
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -98,7 +100,11 @@ def test_explains_which_files_an_answer_changes(cli: Cli, template_tree: Path, d
         for name, option in options.items()
         for answer in set(option["choices"]) & set(OTHER_ANSWERS[name]) or OTHER_ANSWERS[name]
     ]
-    made, *others = emitted(cli, template_tree, [defaults, *(defaults | {name: to} for name, to in changes)])
+    rows = [defaults | {name: to} for name, to in changes]
+    for row in rows:
+        for name in NOT_ASKED_WITH.get(row.get("board"), set()):
+            del row[name]
+    made, *others = emitted(cli, template_tree, [defaults, *rows])
     changed: dict[str, set[str]] = {name: set() for name in options}
     for (name, _), other in zip(changes, others, strict=True):
         # A text may be in the names of files, which are told as the other answers give them.
