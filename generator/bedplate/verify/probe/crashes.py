@@ -1,7 +1,8 @@
 """Breaking a program that runs, from outside: each crash must be told at the next boot.
 
-A debugger halts the core, puts a few instructions into unused RAM and lets it run on there. So the very
-image that goes on a chip is tried, and not one that was built to break.
+A debugger halts the core, puts a few instructions into unused flash and lets it run on there; RAM
+is not run where memory is protected. So the very image that goes on a chip is tried, and not one that was
+built to break.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _EXCEPTION_NUMBER: Final = 0x1FF
 _OF_THE_PROGRAM: Final = {0, 14}
 """Exceptions that a program may be in: none, or PendSV, where tasks take turns. Arm DDI 0403, B1.5.2."""
 _ROOM: Final = 64
-"""Bytes at the end of RAM that the instructions take."""
+"""Bytes at the end of flash that the instructions take."""
 
 
 @dataclass(frozen=True)
@@ -78,15 +79,15 @@ def crashes(chip: Chip) -> tuple[Crash, ...]:
 
 def try_crashes(trials: Trials, node: Node, debugger: Address, chip: Chip) -> None:
     """End one run after the other of a node that is welcomed; boots are counted from power-on."""
-    ram = chip.ram
+    flash = chip.flash
     for crash in crashes(chip):
         if crash.of_the_bus and not chip.bus_faults:
             trials.skip(f"crash: {crash.name}", "the emulator answers whatever this board's bus is asked for")
     possible = [crash for crash in crashes(chip) if chip.bus_faults or not crash.of_the_bus]
     for boots, crash in enumerate(possible, 1):
         with trials.check(f"crash: {crash.name} is told at the next boot"):
-            epitaph = _crash(node, debugger, ram, crash)
-            _judge(epitaph, crash, ram, boots)
+            epitaph = _crash(node, debugger, flash, crash)
+            _judge(epitaph, crash, flash, boots)
     with trials.check("crash: the epitaph follows each hello until the welcome"):
         again = node.expect(frames.HELLO), node.next()
         seen = again[1]
@@ -94,16 +95,16 @@ def try_crashes(trials: Trials, node: Node, debugger: Address, chip: Chip) -> No
     with trials.check("crash: the welcome clears the epitaph"):
         node.send(frames.WELCOME, epoch=EPOCH)
         node.command(frames.PING)
-        _run(debugger, ram, (0x6008, 0xE7FE), _SYSRESETREQ, _AIRCR)
+        _run(debugger, flash, (0x6008, 0xE7FE), _SYSRESETREQ, _AIRCR)
         hello = node.expect_boot()
         expect_same("cause in the hello, after a reset from outside", PIN, hello["reset_cause"])
         late = [frame for frame in node.during(0.2) if frame.kind == frames.EPITAPH]
         expect(not late, f"expected no epitaph, got {', '.join(map(str, late))}")
 
 
-def _crash(node: Node, debugger: Address, ram: Memory, crash: Crash) -> Frame:
+def _crash(node: Node, debugger: Address, flash: Memory, crash: Crash) -> Frame:
     """Crash a run; the epitaph that comes right after the hello of the next one."""
-    _run(debugger, ram, crash.code, 1, crash.r1)
+    _run(debugger, flash, crash.code, 1, crash.r1)
     hello = node.expect_boot()
     expect_same("cause in the hello", crash.cause, hello["reset_cause"])
     epitaph = node.next()
@@ -114,7 +115,7 @@ def _crash(node: Node, debugger: Address, ram: Memory, crash: Crash) -> Frame:
     return epitaph or hello
 
 
-def _judge(epitaph: Frame, crash: Crash, ram: Memory, boots: int) -> None:
+def _judge(epitaph: Frame, crash: Crash, flash: Memory, boots: int) -> None:
     expect_same("cause and boots", (crash.cause, boots), (epitaph["cause"], epitaph["boots"]))
     status = epitaph["cfsr"]
     expect(status & crash.cfsr == crash.cfsr, f"cfsr: expected {crash.cfsr:#x} in it, got {status:#x}")
@@ -125,11 +126,11 @@ def _judge(epitaph: Frame, crash: Crash, ram: Memory, boots: int) -> None:
         sp, least, most = epitaph["sp"], crash.sp_in.start, crash.sp_in.stop - 1
         expect(sp in crash.sp_in, f"sp: expected {least:#x} to {most:#x}, got {sp:#x}")
     if crash.faults_at is not None:
-        wanted = _unused(ram) + struct.calcsize("<H") + crash.faults_at
+        wanted = _unused(flash) + struct.calcsize("<H") + crash.faults_at
         expect(epitaph["pc"] == wanted, f"pc: expected {wanted:#x}, got {epitaph['pc']:#x}")
 
 
-def _run(debugger: Address, ram: Memory, code: tuple[int, ...], r0: int, r1: int) -> None:
+def _run(debugger: Address, flash: Memory, code: tuple[int, ...], r0: int, r1: int) -> None:
     """Make the core run this code instead of its program, which it must not be in an interrupt of.
 
     There the code would keep out all other interrupts of that priority, that of a watchdog among them.
@@ -139,10 +140,10 @@ def _run(debugger: Address, ram: Memory, code: tuple[int, ...], r0: int, r1: int
         with Debugger(debugger) as halted:
             if halted.register(XPSR) & _EXCEPTION_NUMBER not in _OF_THE_PROGRAM:
                 continue
-            halted.write(_unused(ram), struct.pack(f"<{len(instructions)}H", *instructions))
+            halted.write(_unused(flash), struct.pack(f"<{len(instructions)}H", *instructions))
             halted.set_register(0, r0)
             halted.set_register(1, r1)
-            halted.set_register(PC, _unused(ram))
+            halted.set_register(PC, _unused(flash))
             return
     raise Unmet(f"halted {_ATTEMPTS} times, and the core was in an interrupt each time")
 
@@ -155,6 +156,6 @@ def _just_below(origin: int) -> range:
     return range(origin - 2 * _FRAME, origin + _FRAME)
 
 
-def _unused(ram: Memory) -> int:
-    """An address at the end of RAM, far above what the program uses."""
-    return ram.end - _ROOM
+def _unused(flash: Memory) -> int:
+    """An address at the end of flash, far above what the program uses."""
+    return flash.end - _ROOM
