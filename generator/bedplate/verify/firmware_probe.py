@@ -61,7 +61,7 @@ def probe(
         docker.errors.DockerException: when the engine does not do what it is asked.
     """
     trials = Trials(PLACES)
-    chip = Chip.read(answers["chip"], answers["budgets"]["flash"])
+    chip = Chip.read(answers["chip"], answers["budgets"]["flash"], protected=answers["hardening_mpu"])
     elf = try_release(trials, tree / "dist", answers["project_name"], chip)
     image = ""
     with trials.check("boot: the project's own builder image has the board's emulator"):

@@ -132,12 +132,29 @@ def test_probe_names_what_is_wrong_with_a_node(
         assert [check for check in wrong if check.startswith(claim)], wrong
 
 
+MEMORY = {"origin": 0x2000_0000, "length": 0x4000}
+ENTRY = {"flash": MEMORY, "ram": MEMORY, "priority_bits": 2, "bus_faults": False}
+
+
 def test_a_core_of_armv6_m_is_held_to_no_fault_status() -> None:
-    memory = {"origin": 0x2000_0000, "length": 0x4000}
-    entry = {"flash": memory, "ram": memory, "priority_bits": 2, "bus_faults": True}
     baseline, mainline = (
-        crashes(Chip.read({**entry, "target": target}, 4_096))
+        crashes(Chip.read({**ENTRY, "target": target}, 4_096))
         for target in ("thumbv6m-none-eabi", "thumbv7m-none-eabi")
     )
     assert {crash.cfsr for crash in baseline} == {0}
     assert {crash.name for crash in mainline} - {crash.name for crash in baseline} == {"a division by zero"}
+
+
+def test_where_memory_is_protected_no_bus_is_needed_to_refuse_a_read() -> None:
+    plain, protected = (
+        next(
+            crash
+            for crash in crashes(
+                Chip.read({**ENTRY, "target": "thumbv7m-none-eabi"}, 4_096, protected=protected)
+            )
+            if crash.name == "a read where there is nothing"
+        )
+        for protected in (False, True)
+    )
+    assert (plain.cfsr, plain.of_the_bus) == (0x200, True)
+    assert (protected.cfsr, protected.of_the_bus) == (0x82, False)

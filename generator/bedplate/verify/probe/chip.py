@@ -36,11 +36,22 @@ class Chip:
     """Of an interrupt, as its registers have it."""
     mainline: bool = True
     """Whether the core is more than one of Armv6-M, which neither divides nor says why it faults."""
+    protected: bool = False
+    """Whether the program lets the core refuse what is in none of its memories, before the bus is asked."""
 
     @classmethod
-    def read(cls, entry: Mapping[str, Any], flash_budget: int) -> Self:
+    def read(cls, entry: Mapping[str, Any], flash_budget: int, *, protected: bool = False) -> Self:
         """Take what is needed from an entry of questions/boards.yml."""
         flash, ram = (Memory(entry[name]["origin"], entry[name]["length"]) for name in ("flash", "ram"))
         lowest = 0x100 - (1 << 8 - entry["priority_bits"])
         mainline = not entry["target"].startswith("thumbv6m")
-        return cls(flash, ram, flash_budget, entry["bus_faults"], entry.get("haste", 1.0), lowest, mainline)
+        return cls(
+            flash,
+            ram,
+            flash_budget,
+            entry["bus_faults"],
+            haste=entry.get("haste", 1.0),
+            lowest_priority=lowest,
+            mainline=mainline,
+            protected=protected,
+        )

@@ -8,7 +8,7 @@ built to break.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bedplate.verify.probe import frames
@@ -33,6 +33,10 @@ _OF_THE_PROGRAM: Final = {0, 14}
 """Exceptions that a program may be in: none, or PendSV, where tasks take turns. Arm DDI 0403, B1.5.2."""
 _ROOM: Final = 64
 """Bytes at the end of flash that the instructions take."""
+_REFUSED: Final = 1 << 9
+"""Fault status of a read that the bus refuses; Arm DDI 0403, B3.2.15."""
+_PROTECTED: Final = 1 << 7 | 1 << 1
+"""That of one which the protection of memory refuses, and of which the address is known."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,11 @@ def crashes(chip: Chip) -> tuple[Crash, ...]:
             Crash("a stack that overflows", (0xB4FF, 0xE7FD), FAULT, sp_in=_just_below(chip.ram.origin)),
             Crash("a loop without end", (0xE7FE,), WATCHDOG),
         )
+    read = Crash("a read where there is nothing", (0x6808,), FAULT, _REFUSED, 0, r1=_NOWHERE, of_the_bus=True)
     return (
         Crash("an undefined instruction", (0xDE00,), FAULT, 1 << 16, 0),
         Crash("a division by zero", (0xFBB0, 0xF0F1), FAULT, 1 << 25, 0),
-        Crash("a read where there is nothing", (0x6808,), FAULT, 1 << 9, 0, r1=_NOWHERE, of_the_bus=True),
+        replace(read, cfsr=_PROTECTED, of_the_bus=False) if chip.protected else read,
         Crash("a stack that overflows", (0xB4FF, 0xE7FD), FAULT, sp_in=_just_below(chip.ram.origin)),
         Crash("a loop without end", (0xF381, 0x8811, 0xE7FE), WATCHDOG, r1=chip.lowest_priority),
     )
