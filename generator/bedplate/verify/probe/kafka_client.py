@@ -32,6 +32,8 @@ _OFFSET_FETCH: Final = (9, 1)
 
 _BATCH: Final = struct.Struct(">qiibI")
 """Of a batch of records: offset, length of what follows, epoch of the leader, magic byte, checksum."""
+_BATCH_HEAD: Final = 12
+"""Bytes of the first two, before what the length counts."""
 _BATCH_REST: Final = struct.Struct(">hiqqqhii")
 """Attributes, last offset, first and last time, producer with epoch and sequence, number of records."""
 _MAGIC: Final = 2
@@ -139,9 +141,9 @@ class _Answer:
         self._at = 0
 
     @property
-    def over(self) -> bool:
-        """Whether all was read."""
-        return self._at >= len(self._content)
+    def left(self) -> int:
+        """Bytes that were not read."""
+        return len(self._content) - self._at
 
     def take(self, kind: str) -> int:
         """A number, as the struct module calls its kind."""
@@ -195,13 +197,13 @@ def _encoded(payload: bytes) -> bytes:
 def _decoded(batches: bytes) -> Iterator[tuple[int, bytes]]:
     """Offsets and payloads. The last batch may be cut off."""
     content = _Answer(batches)
-    while not content.over:
+    while content.left >= _BATCH_HEAD:
         first, length = content.take("q"), content.take("i")
         body = content.bytes(length)
         if len(body) < length:
             return
         batch = _Answer(body)
-        batch.bytes(_BATCH.size - 12)
+        batch.bytes(_BATCH.size - _BATCH_HEAD)
         attributes, *_, number = _BATCH_REST.unpack(batch.bytes(_BATCH_REST.size))
         expect(not attributes & _COMPRESSED, "expected records as they are, they are compressed")
         for _ in range(number):
