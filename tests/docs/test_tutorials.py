@@ -213,6 +213,7 @@ def test_a_key_and_a_look_are_for_the_terminal_that_is_named(
     tmp_path: Path, user_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tutorials.PATIENCE", 20.0)
+    monkeypatch.setattr("tutorials.STOPPED_WITHIN", 5.0)
     desk = tmp_path / "desk"
     desk.mkdir()
     (desk / "Makefile").write_text("run:\n\t@echo $(NAME) is here; cat\n")

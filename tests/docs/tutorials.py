@@ -13,6 +13,8 @@ from pathlib import Path
 
 from shell import ROOT, Cli
 
+STOPPED_WITHIN = 30.0
+"""Seconds, of which a drain takes up to 25."""
 PATIENCE = 1200.0
 """Seconds that a command may take, and a program until it prints what is shown: both may compile first."""
 
@@ -82,10 +84,18 @@ class Program:
         self.process.stdin.flush()
 
     def stop(self) -> None:
-        """Press Ctrl-C, which reaches each process of the terminal."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGINT)
-        self.process.wait(timeout=60)
+        """Press Ctrl-C, which reaches each process of the terminal, and again if that does not end it.
+
+        A shell goes on when what it was about to run has missed the first one. Whatever it does, nothing of it
+        is left.
+        """
+        for key in (signal.SIGINT, signal.SIGINT, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, key)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=STOPPED_WITHIN)
+                assert key != signal.SIGKILL, "it did not end when it was asked to"
+                return
 
 
 class Session:
