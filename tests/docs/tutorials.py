@@ -86,8 +86,7 @@ class Program:
     def stop(self) -> None:
         """Press Ctrl-C, which reaches each process of the terminal, and again if that does not end it.
 
-        A shell goes on when what it was about to run has missed the first one. Whatever it does, nothing of it
-        is left.
+        A shell goes on when what it was about to run has missed the first one. Nothing is left in any case.
         """
         for key in (signal.SIGINT, signal.SIGINT, signal.SIGKILL):
             with suppress(ProcessLookupError):
