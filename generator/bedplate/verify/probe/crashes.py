@@ -63,23 +63,17 @@ def crashes(chip: Chip) -> tuple[Crash, ...]:
     The loop masks the lowest priority (BASEPRI), so that no turn is taken where a task takes them. A core of
     Armv6-M has neither that nor a fault status, and a division is an undefined instruction to it.
     """
-    if not chip.mainline:
-        return (
-            Crash("an undefined instruction", (0xDE00,), FAULT, faults_at=0),
-            Crash(
-                "a read where there is nothing", (0x6808,), FAULT, faults_at=0, r1=_NOWHERE, of_the_bus=True
-            ),
-            Crash("a stack that overflows", (0xB4FF, 0xE7FD), FAULT, sp_in=_just_below(chip.ram.origin)),
-            Crash("a loop without end", (0xE7FE,), WATCHDOG),
-        )
+    undefined = Crash("an undefined instruction", (0xDE00,), FAULT, 1 << 16, 0)
+    division = Crash("a division by zero", (0xFBB0, 0xF0F1), FAULT, 1 << 25, 0)
     read = Crash("a read where there is nothing", (0x6808,), FAULT, _REFUSED, 0, r1=_NOWHERE, of_the_bus=True)
-    return (
-        Crash("an undefined instruction", (0xDE00,), FAULT, 1 << 16, 0),
-        Crash("a division by zero", (0xFBB0, 0xF0F1), FAULT, 1 << 25, 0),
-        replace(read, cfsr=_PROTECTED, of_the_bus=False) if chip.protected else read,
-        Crash("a stack that overflows", (0xB4FF, 0xE7FD), FAULT, sp_in=_just_below(chip.ram.origin)),
-        Crash("a loop without end", (0xF381, 0x8811, 0xE7FE), WATCHDOG, r1=chip.lowest_priority),
-    )
+    overflow = Crash("a stack that overflows", (0xB4FF, 0xE7FD), FAULT, sp_in=_just_below(chip.ram.origin))
+    loop = Crash("a loop without end", (0xF381, 0x8811, 0xE7FE), WATCHDOG, r1=chip.lowest_priority)
+    if not chip.mainline:
+        loop = replace(loop, code=(0xE7FE,), r1=0)
+        return replace(undefined, cfsr=0), replace(read, cfsr=0), overflow, loop
+    if chip.protected:
+        read = replace(read, cfsr=_PROTECTED, of_the_bus=False)
+    return undefined, division, read, overflow, loop
 
 
 def try_crashes(trials: Trials, node: Node, debugger: Address, chip: Chip) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import cycle
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from bedplate.verify.probe.kafka_client import Client
-from bedplate.verify.probe.queue import AGGREGATES, DEAD_LETTERS, READINGS, Queue
+from bedplate.verify.probe.queue import READINGS, Queue
 from bedplate.verify.probe.trial import Unmet
 
 PORT: Final = 9092
@@ -24,6 +23,7 @@ class Kafka(Queue):
     ready_within = 60.0
     setting = "KAFKA_BROKERS"
     wrong = "nowhere"
+    port = PORT
     environment: ClassVar[Mapping[str, str]] = {
         "KAFKA_NODE_ID": "1",
         "KAFKA_PROCESS_ROLES": "broker,controller",
@@ -41,13 +41,11 @@ class Kafka(Queue):
     @property
     def url(self) -> str:
         """What the worker is given as KAFKA_BROKERS."""
-        return f"{self.container.name}:{PORT}"
+        return f"{self.container.name}:{self.port}"
 
     def client(self) -> Client:
         """A connection from this machine."""
-        self.container.reload()
-        networks = self.container.attrs["NetworkSettings"]["Networks"].values()
-        return Client((next(iter(networks))["IPAddress"], PORT))
+        return Client(self.address)
 
     def answers(self) -> bool:
         """Whether it is a member of its own cluster."""
@@ -64,14 +62,6 @@ class Kafka(Queue):
         with self.client() as client:
             yield lambda body: client.produce(READINGS, next(partitions), body)
 
-    def published(self) -> Sequence[Any]:
-        """The windows that the worker has published."""
-        return [json.loads(text) for text in self._stored(AGGREGATES)]
-
-    def dead_letters(self) -> Sequence[bytes]:
-        """The messages that the worker has given up."""
-        return self._stored(DEAD_LETTERS)
-
     def left(self) -> int:
         """Messages of all partitions above what their group has committed."""
         group = str(
@@ -83,6 +73,7 @@ class Kafka(Queue):
                 for partition in range(PARTITIONS)
             )
 
-    def _stored(self, topic: str) -> list[bytes]:
+    def stored(self, topic: str) -> list[bytes]:
+        """All messages of its partitions."""
         with self.client() as client:
             return [text for partition in range(PARTITIONS) for text in client.stored(topic, partition)]

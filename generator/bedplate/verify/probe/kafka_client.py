@@ -5,17 +5,15 @@ https://kafka.apache.org/protocol
 
 from __future__ import annotations
 
-import socket
 import struct
 import time
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
+from bedplate.verify.probe.queue import ANSWER_WITHIN, Connection
 from bedplate.verify.probe.trial import expect, expect_same
 from bedplate.verify.probe.wire import Address
 
-_ANSWER_WITHIN: Final = 5.0
 _NAME: Final = "probe"
 _ALL: Final = -1
 """Replicas that must have what is produced."""
@@ -41,22 +39,12 @@ _COMPRESSED: Final = 0x07
 _CASTAGNOLI: Final = 0x82F63B78
 
 
-class Client:
-    """One connection."""
+class Client(Connection):
+    """One to a broker of Kafka."""
 
     def __init__(self, address: Address) -> None:
-        self._socket = socket.create_connection(address, _ANSWER_WITHIN)
-        self._stream = self._socket.makefile("rb")
+        super().__init__(address)
         self._number = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stream.close()
-        self._socket.close()
 
     def brokers(self) -> int:
         """How many there are in the cluster."""
@@ -67,7 +55,7 @@ class Client:
     def produce(self, topic: str, partition: int, payload: bytes) -> None:
         """Return once the topic holds it; raises `Unmet` when it does not."""
         batch = _encoded(payload)
-        asked = struct.pack(">hhi", -1, _ALL, int(_ANSWER_WITHIN * 1000)) + _of_topic(topic)
+        asked = struct.pack(">hhi", -1, _ALL, int(ANSWER_WITHIN * 1000)) + _of_topic(topic)
         answer = self._ask(_PRODUCE, asked + struct.pack(">iii", 1, partition, len(batch)) + batch)
         answer.enter_topic()
         answer.take("i")

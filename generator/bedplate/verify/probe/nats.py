@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from bedplate.verify.probe.queue import AGGREGATES, DEAD_LETTERS, READINGS, Queue
+from bedplate.verify.probe.queue import READINGS, Connection, Queue
 from bedplate.verify.probe.trial import Unmet, expect
+from bedplate.verify.probe.wire import Address
 
-PORT: Final = 4222
 _SOURCE: Final = "telemetry-readings"
 _RESULTS: Final = "telemetry-results"
-_ANSWER_WITHIN: Final = 5.0
 _HELLO: Final = b'CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true}\r\n'
 
 
@@ -31,17 +28,16 @@ class Nats(Queue):
     command = ("--jetstream", "--store_dir", "/data")
     setting = "NATS_URL"
     wrong = "http://nowhere"
+    port = 4222
 
     @property
     def url(self) -> str:
         """What the worker is given as NATS_URL."""
-        return f"nats://{self.container.name}:{PORT}"
+        return f"nats://{self.container.name}:{self.port}"
 
     def client(self) -> Client:
         """A connection from this machine."""
-        self.container.reload()
-        networks = self.container.attrs["NetworkSettings"]["Networks"].values()
-        return Client(next(iter(networks))["IPAddress"])
+        return Client(self.address)
 
     def answers(self) -> bool:
         """Whether JetStream does."""
@@ -57,44 +53,27 @@ class Nats(Queue):
         with self.client() as client:
             yield lambda body: client.publish(READINGS, body)
 
-    def published(self) -> Sequence[Any]:
-        """The windows that the worker has published."""
-        return [json.loads(text) for text in self._stored(AGGREGATES)]
-
-    def dead_letters(self) -> Sequence[bytes]:
-        """The messages that the worker has given up."""
-        return self._stored(DEAD_LETTERS)
-
     def left(self) -> int:
         """Messages that its one consumer has not had, or not acknowledged."""
         with self.client() as client:
             (consumer,) = client.ask(f"$JS.API.CONSUMER.LIST.{_SOURCE}")["consumers"]
         return int(consumer["num_pending"] + consumer["num_ack_pending"])
 
-    def _stored(self, wanted: str) -> list[bytes]:
+    def stored(self, topic: str) -> list[bytes]:
+        """All messages of that subject."""
         with self.client() as client:
-            return [text for subject, text in client.stored(_RESULTS) if subject == wanted]
+            return [text for subject, text in client.stored(_RESULTS) if subject == topic]
 
 
-class Client:
-    """One connection. It notes what is published to the subjects that it listens to."""
+class Client(Connection):
+    """It notes what is published to the subjects that it listens to."""
 
-    def __init__(self, host: str) -> None:
-        self._socket = socket.create_connection((host, PORT), _ANSWER_WITHIN)
-        self._stream = self._socket.makefile("rb")
+    def __init__(self, address: Address) -> None:
+        super().__init__(address)
         self._inbox = 0
         self.heard: list[tuple[str, bytes]] = []
         """Subjects and payloads, in the order in which they came."""
         self._socket.sendall(_HELLO + b"SUB _INBOX.probe.* 1\r\n")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stream.close()
-        self._socket.close()
 
     def listen(self, *subjects: str) -> None:
         """Note what is published there from now on, whenever something is asked."""
