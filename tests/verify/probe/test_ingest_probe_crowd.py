@@ -26,7 +26,7 @@ SMALLER = {
     "_CONNECTIONS": LINES,
     "_RATE": RATE,
     "_PIECE": 100,
-    "_CLOSED_WITHIN": 4.0,
+    "_CLOSED_WITHIN": 15.0,
     "_FLOODS": 2,
     "_BUFFER": 4_096,
     "_STALL": 0.5,

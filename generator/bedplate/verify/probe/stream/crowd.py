@@ -46,8 +46,8 @@ _PIECE: Final = 1_000
 _FLOOD_SECONDS: Final = 3.0
 _AHEAD: Final = 2_000
 """Milliseconds, of which a second is what may be said at once."""
-_HEARD: Final = 4_096
-"""Bytes that wait at the end of the deaf; Linux takes twice that."""
+_WINDOW: Final = 4_096
+"""Bytes that may be on their way to the deaf."""
 _LINE: Final = 64
 """Devices that a connection may carry."""
 _DEAF: Final = b"".join(hello(0xDE00 + number) for number in range(_LINE))
@@ -73,14 +73,14 @@ def try_noise(trials: Trials, instance: Instance) -> None:
 def try_deaf(trials: Trials, instance: Instance) -> None:
     """Devices that say hello again and again on a line over which no welcome is read: each is owed one.
 
-    They say so at a pace that leaves most of the way free: once this end's buffer is full, Linux drops with
-    what is sent to it also what acknowledges hellos, and a way that is full of those would stay so.
+    Little may be on its way to them at once, while the buffer at their end may grow: one of a set size makes
+    Linux drop what does not fit, with what acknowledges their hellos, and then none of them arrives any more.
     """
     with (
         trials.check("hostile: a device that never reads is closed, and costs others nothing"),
         socket.socket() as deaf,
     ):
-        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _HEARD)
+        deaf.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, _WINDOW)
         deaf.settimeout(POLL)
         deaf.connect(instance.http)
         base = instance.memory()
