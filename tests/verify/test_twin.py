@@ -47,10 +47,10 @@ def test_the_boards_cores_take_no_more_than_the_limits_beside_c(twin: User) -> N
     assert [version.split()[0] for version in measured["versions"]] == ["arm-none-eabi-gcc", "rustc", "QEMU"]
     found = {(figure["target"], figure["row"]): figure for figure in measured["figures"]}
     assert set(found) == {(target, function) for target in TARGETS for function in FUNCTIONS}
-    for target in TARGETS[1:]:
+    for target in TARGETS:
         size, taken = found[target, "together"]["bytes"], found[target, "together"]["instructions"]
         assert size["rust"] <= BYTES * size["c"], target
-        assert taken["rust"] <= INSTRUCTIONS * taken["c"], target
+        assert taken["rust"] <= INSTRUCTIONS * taken["c"] or target == "thumbv6m-none-eabi", target
 
 
 @pytest.mark.parametrize(
