@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from bedplate.verify.probe import frames
@@ -66,6 +67,10 @@ CRASH = {
     "remembers the epitaph for ever": "crash: the welcome clears",
     "is cut off": "",  # by its resets, and that is no defect
 }
+BASELINE = {
+    "": "crash: an undefined instruction",  # a fault status, from a core that has none
+    "tells no fault status": "",
+}
 
 
 def greet(trials: Trials, simulated: SimulatedNode, link: Node) -> None:
@@ -88,12 +93,19 @@ def crash(trials: Trials, simulated: SimulatedNode, link: Node) -> None:
     try_crashes(trials, link, simulated.debugger, CHIP)
 
 
+def crash_baseline(trials: Trials, simulated: SimulatedNode, link: Node) -> None:
+    link.expect(frames.HELLO)
+    link.send(frames.WELCOME, epoch=EPOCH)
+    try_crashes(trials, link, simulated.debugger, replace(CHIP, mainline=False))
+
+
 Part = Callable[[Trials, SimulatedNode, Node], None]
 PARTS: list[tuple[Part, dict[str, str]]] = [
     (greet, GREETING),
     (deliver, DELIVERY),
     (disturb, LINK),
     (crash, CRASH),
+    (crash_baseline, BASELINE),
 ]
 CASES = [(part, defect, claim) for part, defects in PARTS for defect, claim in {"": "", **defects}.items()]
 
