@@ -5,6 +5,7 @@ use app::health::{Activity, CheckIns};
 use app::node::{Memory, Node};
 
 use crate::guard;
+use crate::regions;
 #[cfg(feature = "selftest")]
 use crate::selftest;
 use crate::uart::{self, Link};
@@ -57,7 +58,8 @@ impl Device {
                 if selftest::breaks_sensor(now) {
                     return None;
                 }
-                board::sample(now)
+                // What is measured without protection is not to be relied on.
+                if regions::hold() { board::sample(now) } else { None }
             });
             self.check_ins.report(Activity::Application);
         }

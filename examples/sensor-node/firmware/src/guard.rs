@@ -2,6 +2,8 @@
 //! bus refuses what is below RAM; some swallow it.
 #![expect(unsafe_code, reason = "tells the memory protection unit what nobody may access")]
 
+use crate::regions;
+
 unsafe extern "C" {
     /// The lowest address of the stack, from memory.x.
     static _stack_end: u8;
@@ -19,8 +21,11 @@ const CTRL_ON: u32 = 1 << 2 | 1 << 0;
 /// More than the frame of any function, so that none reaches past it.
 const BYTES: u32 = 1 << 12;
 
-/// Makes the processor fault on an access to what lies right below the stack.
+/// Makes the processor fault on an access to what lies right below the stack, if the chip can.
 pub(crate) fn start() {
+    if !regions::suffice(1) {
+        return;
+    }
     let guard = (&raw const _stack_end as u32).wrapping_sub(BYTES);
     // SAFETY: the registers exist on this core, and nothing that the program uses is below its stack.
     unsafe {

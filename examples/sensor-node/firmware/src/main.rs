@@ -10,6 +10,7 @@ mod device;
 mod fault;
 mod guard;
 mod panic;
+mod regions;
 mod retained;
 mod runtime;
 #[cfg(feature = "selftest")]

@@ -43,6 +43,7 @@ enum Case {
     MuteLink,
     StopClock,
     BreakSensor,
+    HideRegions,
     UseUpNumbers,
     Budget,
     Stack,
@@ -62,6 +63,7 @@ const CASES: &[(&str, Case)] = &[
     ("mute-link", Case::MuteLink),
     ("stop-clock", Case::StopClock),
     ("break-sensor", Case::BreakSensor),
+    ("hide-regions", Case::HideRegions),
     ("use-up-numbers", Case::UseUpNumbers),
     ("budget", Case::Budget),
     ("stack", Case::Stack),
@@ -156,6 +158,11 @@ pub(crate) fn on_sleep(now: u32) {
 /// Whether the sensor is to fail now.
 pub(crate) fn breaks_sensor(now: u32) -> bool {
     is(Case::BreakSensor) && (10_000..40_000).contains(&now)
+}
+
+/// Whether the chip is to seem as if it could not protect memory.
+pub(crate) fn hides_regions() -> bool {
+    is(Case::HideRegions)
 }
 
 fn act() {
