@@ -15,14 +15,14 @@ INTERRUPT = "\x03"
 
 
 @contextmanager
-def asked(cli: Cli, *arguments: str, **extra: str) -> Iterator[pexpect.spawn]:
+def asked(cli: Cli, *arguments: str, columns: int = 160, **extra: str) -> Iterator[pexpect.spawn]:
     terminal = pexpect.spawn(
         sys.executable,
         ["-m", "bedplate", *arguments],
         cwd=cli.directory,
         # The terminal of a test answers no question about where its cursor is.
         env=cli.environment | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"} | extra,
-        dimensions=(40, 160),
+        dimensions=(40, columns),
         encoding="utf-8",
         timeout=30,
     )

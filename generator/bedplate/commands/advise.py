@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-import textwrap
 from dataclasses import asdict
 
 import typer
 
 from bedplate.advice import PART, Advice, Knowledge, Pull, Verdict
 from bedplate.catalogue import Catalogue
+from bedplate.commands.paragraphs import say
 from bedplate.errors import BadInput
 from bedplate.render import questionnaire_of
-
-_WIDTH = 96
 
 
 def run(needs: tuple[str, ...], source: str | None, as_json: bool) -> int:
@@ -57,14 +55,15 @@ def _print(advice: Advice, catalogue: Catalogue) -> None:
     for language in dict.fromkeys(verdict.language for verdict in advice.verdicts):
         typer.echo(f"What {language} costs")
         for cost in advice.costs[language]:
-            typer.echo(textwrap.fill(cost, _WIDTH, initial_indent="  - ", subsequent_indent="    "))
+            say(cost, "  - ", "    ")
         typer.echo("")
     for wire in advice.wires:
-        typer.echo(textwrap.fill(f"Between {' and '.join(wire.ends)}: {wire.by}", _WIDTH) + "\n")
+        say(f"Between {' and '.join(wire.ends)}: {wire.by}")
+        typer.echo("")
 
 
 def _print_verdict(verdict: Verdict, catalogue: Catalogue) -> None:
-    typer.echo(_head(verdict, catalogue))
+    say(_head(verdict, catalogue))
     supporting = _towards(verdict, True)
     for pull in supporting:
         _line("for", _reason(pull))
@@ -114,8 +113,4 @@ def _reason(pull: Pull) -> str:
 
 
 def _line(label: str, text: str) -> None:
-    indent = " " * 10
-    filled = textwrap.fill(
-        text, _WIDTH, initial_indent=f"  {label:8}", subsequent_indent=indent, break_on_hyphens=False
-    )
-    typer.echo(filled)
+    say(text, f"  {label:8}", " " * 10)

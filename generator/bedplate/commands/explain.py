@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from dataclasses import asdict
 from functools import cache, partial
 
 import typer
 
 from bedplate.catalogue import Catalogue, Domain
+from bedplate.commands.paragraphs import say
 from bedplate.effects import Option, Reach
 from bedplate.errors import BadInput
 from bedplate.questionnaire import Question, Questionnaire, nearest
 from bedplate.render import questionnaire_of
 
-_WIDTH = 96
 _FILES_SHOWN = 6
 
 
@@ -43,17 +42,18 @@ def _explain_domain(domain: Domain, questionnaire: Questionnaire, as_json: bool)
         record = {**asdict(domain), "options": [asdict(option) for option in options]}
         typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
         return
-    typer.echo(f"{domain.name}: {domain.title} ({domain.language}, template {domain.template})\n")
+    _paragraph(f"{domain.name}: {domain.title} ({domain.language}, template {domain.template})")
     _paragraph(domain.summary)
     _paragraph(f"Choose it when: {domain.choose_when}")
     _paragraph(f"Why {domain.language}: {domain.why_language}")
     typer.echo("What it emits")
     for item in domain.emits:
-        typer.echo(textwrap.fill(item, _WIDTH, initial_indent="  - ", subsequent_indent="    "))
+        say(item, "  - ", "    ")
     typer.echo("\nOptions")
     for option in options:
         _print_option(option)
-    typer.echo(f"Make one:  bedplate new DEST --domain {domain.name}\nThen:      {', '.join(domain.next)}")
+    _fact("Make one", f"bedplate new DEST --domain {domain.name}")
+    _fact("Then", ", ".join(domain.next))
 
 
 def _explain_question(
@@ -70,31 +70,27 @@ def _explain_question(
         typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
         return
     option = next(iter(by_domain.values()))
-    typer.echo(f"{question.name}: {question.help}\n")
+    _paragraph(f"{question.name}: {question.help}")
     _paragraph(f"Decides {option.decides}.")
-    typer.echo(f"Asked for:  {', '.join(by_domain)}")
+    _fact("Asked for", ", ".join(by_domain))
     if option.choices:
-        typer.echo(f"Choices:    {', '.join(map(str, option.choices))}")
+        _fact("Choices", ", ".join(map(str, option.choices)))
     for domain_name, described in by_domain.items():
         if question.name != "domain":
-            typer.echo(f"Default:    {described.default} ({domain_name})")
-    typer.echo(f"Changes:    dependencies: {option.dependencies}; image size: {option.image}")
+            _fact("Default", f"{described.default} ({domain_name})")
+    _fact("Changes", f"dependencies: {option.dependencies}; image size: {option.image}")
     for domain_name, described in by_domain.items():
         if question.name != "domain":
-            files = f"Files:      ({domain_name}) {_files(described)}"
-            typer.echo(textwrap.fill(files, _WIDTH, subsequent_indent=" " * 12, break_on_hyphens=False))
+            _fact("Files", f"({domain_name}) {_files(described)}")
 
 
 def _print_option(option: Option) -> None:
     choices = f" ({', '.join(map(str, option.choices))})" if option.choices else ""
-    typer.echo(f"  {option.name}{choices}, default: {option.default}")
-    for line in (f"Decides {option.decides}.", f"Files: {_files(option)}"):
-        typer.echo(
-            textwrap.fill(
-                line, _WIDTH, initial_indent="      ", subsequent_indent="      ", break_on_hyphens=False
-            )
-        )
-    typer.echo(f"      Dependencies: {option.dependencies}. Image size: {option.image}.\n")
+    say(f"{option.name}{choices}, default: {option.default}", "  ", "    ")
+    cost = f"Dependencies: {option.dependencies}. Image size: {option.image}."
+    for line in (f"Decides {option.decides}.", f"Files: {_files(option)}", cost):
+        say(line, " " * 6, " " * 6)
+    typer.echo("")
 
 
 def _files(option: Option) -> str:
@@ -104,4 +100,9 @@ def _files(option: Option) -> str:
 
 
 def _paragraph(text: str) -> None:
-    typer.echo(textwrap.fill(text, _WIDTH) + "\n")
+    say(text)
+    typer.echo("")
+
+
+def _fact(label: str, text: str) -> None:
+    say(text, f"{label + ':':<12}", " " * 12)

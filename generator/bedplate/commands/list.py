@@ -9,6 +9,7 @@ from itertools import groupby
 import typer
 
 from bedplate.catalogue import Catalogue, Domain
+from bedplate.commands.paragraphs import say
 from bedplate.questionnaire import Questionnaire
 from bedplate.references import behind, names_in_code
 from bedplate.render import questionnaire_of
@@ -29,7 +30,7 @@ def run(source: str | None, as_json: bool) -> int:
             typer.echo(f"{group}\n")
             for domain in domains:
                 _print(domain, asked[domain.name], width)
-    typer.echo("bedplate explain DOMAIN says more; bedplate new DEST --domain DOMAIN makes a project.")
+    say("bedplate explain DOMAIN says more; bedplate new DEST --domain DOMAIN makes a project.")
     return 0
 
 
@@ -42,6 +43,9 @@ def _asked(questionnaire: Questionnaire, catalogue: Catalogue) -> dict[str, list
 
 
 def _print(domain: Domain, asked: Sequence[str], width: int) -> None:
-    typer.echo(f"  {domain.name:<{width}} {domain.title} ({domain.language}, template {domain.template})")
-    typer.echo(f"  {'':<{width}} {domain.summary}")
-    typer.echo(f"  {'':<{width}} Options: {', '.join(asked)}\n")
+    beside = f"  {'':<{width}} "
+    title = f"{domain.title} ({domain.language}, template {domain.template})"
+    say(title, f"  {domain.name:<{width}} ", beside)
+    say(domain.summary, beside, beside)
+    say(f"Options: {', '.join(asked)}", beside, beside)
+    typer.echo("")
