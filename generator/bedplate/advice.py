@@ -95,7 +95,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Advice:
-    """What is advised for all parts, and what goes over the wires between those in different languages."""
+    """What is advised for all parts, and what goes over the wires between them.
+
+    Of parts in one language these are the wires that Bedplate knows.
+    """
 
     verdicts: tuple[Verdict, ...]
     wires: tuple[Wire, ...]
@@ -278,11 +281,11 @@ class Knowledge:
     def _wires_between(self, verdicts: Sequence[Verdict]) -> Iterator[Wire]:
         for index, one in enumerate(verdicts):
             for other in verdicts[index + 1 :]:
-                if one.language != other.language:
-                    ends = tuple(verdict.domain or str(verdict.part) for verdict in (one, other))
-                    known = (wire for wire in self.wires if not wire.ends or set(wire.ends) == set(ends))
-                    wire = next(known)
-                    yield Wire(wire.ends or ends, wire.by)
+                ends = tuple(verdict.domain or str(verdict.part) for verdict in (one, other))
+                known = [wire for wire in self.wires if set(wire.ends) == set(ends)]
+                if not known and one.language != other.language:
+                    known = [Wire(ends, wire.by) for wire in self.wires if not wire.ends]
+                yield from known
 
 
 def _pull(need: str, choice: str, entry: Mapping[str, Any]) -> Pull:

@@ -91,7 +91,7 @@ def test_what_a_part_presumes_goes_before_what_is_said_of_all_but_not_of_it(know
     }
 
 
-def test_only_parts_in_different_languages_have_a_wire(knowledge: Knowledge) -> None:
+def test_parts_in_different_languages_have_a_wire(knowledge: Knowledge) -> None:
     advice = knowledge.advise(knowledge.facts(["does=firmware", "does=tcp-proxy", "does=json-api"]))
     assert [set(wire.ends) for wire in advice.wires] == [
         {"sensor-node", "http-api"},
@@ -99,6 +99,18 @@ def test_only_parts_in_different_languages_have_a_wire(knowledge: Knowledge) -> 
     ]
     (other,) = knowledge.advise(knowledge.facts(["does=storage", "does=operator"])).wires
     assert set(other.ends) == {"storage", "operator"}
+
+
+def test_every_wire_that_is_known_is_told_of_the_parts_at_its_ends(knowledge: Knowledge) -> None:
+    parts = {domain: name for name, part in knowledge.parts.items() for domain in part.domains.values()}
+    known = [wire for wire in knowledge.wires if wire.ends]
+    for wire in known:
+        system = [f"does={parts[end]}" for end in wire.ends]
+        assert knowledge.advise(knowledge.facts(system)).wires == (wire,)
+    assert {frozenset(wire.ends) for wire in known} >= {
+        frozenset({"sensor-node", "stream-ingest"}),
+        frozenset({"metrics-exporter", "http-api"}),
+    }
 
 
 @pytest.mark.parametrize(
