@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Final
 
 import typer
 
+from bedplate.commands.paragraphs import say
+from bedplate.commands.waiting import waiting
 from bedplate.errors import MissingTool
 from bedplate.render import checkout
 from bedplate.verify.machine import Item, Machine
@@ -23,12 +24,12 @@ _NEEDED: Final = "run"
 
 def run(*, json: bool) -> int:
     """Report on the machine; 0 when level run is possible, 3 when it is not."""
-    machine = Machine.examine(checkout())
+    with waiting("looking at this machine"):
+        machine = Machine.examine(checkout())
     if json:
         typer.echo(json_format.dumps(_record(machine), indent=2))
     else:
-        for line in _lines(machine):
-            typer.echo(line)
+        _tell(machine)
     possible = all(level.possible for level in machine.levels if level.name == _NEEDED)
     return 0 if possible else MissingTool.exit_code
 
@@ -38,24 +39,25 @@ def _record(machine: Machine) -> dict[str, object]:
     return {"items": [asdict(item) for item in machine.items], "levels": levels}
 
 
-def _lines(machine: Machine) -> Iterator[str]:
+def _tell(machine: Machine) -> None:
     width = max(len(item.name) for item in machine.items)
     for group, title in _TITLES.items():
         items = [item for item in machine.items if item.group == group]
         if items:
-            yield title
-            yield from (_line(item, width) for item in items)
-            yield ""
-    yield "Levels of verification"
+            say(title)
+            for item in items:
+                _line(item.present, item.name, width, _detail(item))
+            say("")
+    say("Levels of verification")
     for level in machine.levels:
         outcome = level.how if level.possible else f"not possible: no {', no '.join(level.lacks)}"
-        yield f"  {_mark(level.possible)}  {level.name:<{width}}  {outcome}; needs {level.needs}"
+        _line(level.possible, level.name, width, f"{outcome}; needs {level.needs}")
 
 
-def _line(item: Item, width: int) -> str:
-    remedy = f"; {item.remedy}" if item.remedy and not item.present else ""
-    return f"  {_mark(item.present)}  {item.name:<{width}}  {item.detail}{remedy}"
+def _detail(item: Item) -> str:
+    return f"{item.detail}; {item.remedy}" if item.remedy and not item.present else item.detail
 
 
-def _mark(present: bool) -> str:
-    return "ok" if present else "no"
+def _line(present: bool, name: str, width: int, text: str) -> None:
+    beside = " " * (width + 8)
+    say(text, f"  {'ok' if present else 'no'}  {name:<{width}}  ", beside)

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import typer
 
+from bedplate.commands.waiting import waiting
 from bedplate.upkeep import Drift, Origin
 from bedplate.upkeep import drift as compare
 
 
 def run(project: Path, source: str | None, diff: bool, as_json: bool) -> int:
     """Say how a project differs from its template; 1 when files of the template were changed or removed."""
-    found = compare(project, Origin.of(project, source))
+    with waiting("making the project as its template gave it"):
+        found = compare(project, Origin.of(project, source))
     if as_json:
         typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
     elif diff:

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import typer
 
 from bedplate.answers import Collected, collect, complaints, name_after
 from bedplate.catalogue import Catalogue, Domain
+from bedplate.commands.waiting import waiting
 from bedplate.errors import BadInput
 from bedplate.project import Project, check_free, publish, staging, tree
 from bedplate.render import Rendered, Source, Template, opened
@@ -43,9 +44,13 @@ def run(options: NewOptions) -> int:
     source = Source.resolve(options.source, options.ref)
     if options.destination is not None and not options.dry_run:
         check_free(options.destination)
-    with _workplace(options) as staged, opened(source, staged) as template:
+    with (
+        _workplace(options) as staged,
+        waiting("making the project") as end_waiting,
+        opened(source, staged) as template,
+    ):
         catalogue = Catalogue.of(template.questionnaire)
-        rendered = _render(template, collected, options)
+        rendered = _render(template, collected, options, end_waiting)
         destination = options.destination or Path(str(rendered.answers["project_name"]))
         project = Project(staged)
         if not options.dry_run:
@@ -54,6 +59,7 @@ def run(options: NewOptions) -> int:
             if options.git:
                 project.start_repository()
             project = publish(staged, destination)
+        end_waiting()
         domain = catalogue.domains[str(rendered.answers["domain"])]
         _print(_Report(project, destination, rendered.answers, domain), options)
     for note in () if options.dry_run else template.notes:
@@ -71,13 +77,17 @@ def _workplace(options: NewOptions) -> Iterator[Path]:
             yield directory_beside
 
 
-def _render(template: Template, collected: Collected, options: NewOptions) -> Rendered:
+def _render(
+    template: Template, collected: Collected, options: NewOptions, before_asking: Callable[[], None]
+) -> Rendered:
     """Check the answers, all at once, then render; asks on a terminal for what is left."""
     questionnaire = template.questionnaire
     asking = not options.defaults and sys.stdin.isatty() and sys.stdout.isatty()
     name = options.destination and name_after(options.destination, collected.values, questionnaire)
     suggested = {"project_name": name} if name else {}
     check(template, collected, suggested, defaults=options.defaults, asking=asking)
+    if asking:
+        before_asking()
     rendered = template.render(collected.values, suggested=suggested, defaults=not asking)
     hidden = [collected.origin(name) for name in collected.given if name in rendered.hidden]
     if hidden:

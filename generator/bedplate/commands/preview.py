@@ -12,6 +12,7 @@ import typer
 
 from bedplate.answers import collect
 from bedplate.commands.update import told
+from bedplate.commands.waiting import waiting
 from bedplate.repository import Repository
 from bedplate.upkeep import Origin, update
 
@@ -21,7 +22,7 @@ def run(project: Path, settings: tuple[str, ...], source: str | None, ref: str |
     origin = Origin.of(project, source)
     repository = Repository.around(project)
     colour = not as_json and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    with repository.apart() as place:
+    with waiting("trying the update on a copy"), repository.apart() as place:
         updated = update(place, origin, ref, collect(None, settings, None))
         diff = place.diff(colour=colour)
     if as_json:

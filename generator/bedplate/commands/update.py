@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from bedplate.answers import collect
+from bedplate.commands.waiting import waiting
 from bedplate.repository import Repository
 from bedplate.upkeep import Origin, Updated
 from bedplate.upkeep import update as bring
@@ -21,7 +22,7 @@ def run(project: Path, settings: tuple[str, ...], source: str | None, ref: str |
     origin = Origin.of(project, source)
     repository = Repository.around(project)
     repository.check_clean()
-    with repository.apart() as place:
+    with waiting("updating a copy, then the project"), repository.apart() as place:
         updated = bring(place, origin, ref, collect(None, settings, None))
         left = repository.take(place, updated.changes)
     updated = replace(

@@ -15,6 +15,7 @@ from typing import Literal
 
 import typer
 
+from bedplate.commands.waiting import moves
 from bedplate.errors import BadInput, Interrupted, MissingTool
 from bedplate.project import Project
 from bedplate.questionnaire import Questionnaire
@@ -128,7 +129,7 @@ def display_of(level: Level, as_json: bool) -> tuple[Display, AbstractContextMan
     """What shows a run and its report, and the context in which it shows the run."""
     if as_json:
         return Lines(partial(typer.echo, err=True)), nullcontext()
-    if not sys.stdout.isatty():
+    if not (sys.stdout.isatty() and moves()):
         return Lines(typer.echo), nullcontext()
     table = LiveTable(level)
     return table, table.shown()

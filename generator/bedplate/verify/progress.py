@@ -15,6 +15,7 @@ from bedplate.verify.report_table import Cell, footer, level_cell, plain, tables
 from bedplate.verify.rows import Row
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
     from rich.text import Text
 
@@ -95,12 +96,13 @@ class LiveTable:
         for text in footer(report):
             self.console.print(text, markup=False, soft_wrap=True)
 
-    def _render(self) -> Table:
+    def _render(self) -> RenderableType:
+        from rich.console import Group
+
         table = _table(("row", *map(str, self._columns)))
         for row, levels in list(self._cells.items()):
             table.add_row(row, *(self._cell(levels.get(level)) for level in self._columns))
-        table.caption = self._line or None
-        return table
+        return Group(table, self._line)
 
     def _cell(self, state: LevelResult | float | None) -> Text:
         match state:
