@@ -25,6 +25,17 @@ OUTPUT: Final = sorted((ROOT / "generator/bedplate/commands").glob("*.schema.jso
 OUTSIDE: Final = re.compile(r"\]\(((?:\.\./)*)\.\./generator/bedplate/\w+/(\w+\.schema\.json)\)")
 """How pages link to a schema, all of which are published in `schemas/`."""
 OPTION: Final = re.compile(r"(?<![\w`-])(--[a-z][a-z-]*)")
+AT_A_TERMINAL: Final = """\
+## At a terminal
+
+`bedplate --install-completion` has bash, zsh, fish or PowerShell complete commands, options and their values
+from the next terminal on; `--show-completion` prints what that writes.
+
+Text keeps within the width of the terminal, up to 96 columns. What takes longer shows on standard error what
+is done, and `bedplate verify` a table that fills up; both are gone at the end. Where `TERM` is `dumb`, as in
+editors and for readers of the screen, there are lines instead; in a file or a pipe, `bedplate verify` and
+`bedplate lock` print them. With `NO_COLOR` there are no colours. Ctrl-C ends a command, which cleans up.
+"""
 CODE_OR_BAR: Final = re.compile(r"(``.*?``|`[^`]*`)|\|", re.DOTALL)
 
 
@@ -60,6 +71,7 @@ def command_line() -> Iterable[str]:
     yield "# Command line\n"
     yield f"{app.info.epilog} [Exit codes](exit-codes.md) says more.\n"
     yield "`--help` after any command says the same.\n"
+    yield AT_A_TERMINAL
     program: Any = get_command(app)
     for name, command in {"": program, **program.commands}.items():
         yield f"## bedplate {name}".rstrip() + f"\n\n{_marked(command.help)}\n"
