@@ -3,8 +3,8 @@
     python ci/bench_cli.py [--runs N] [--json]
 
 Start-up is the time beyond a bare interpreter; `new` is told as a multiple of `copier copy` of the
-same tree. Contenders take turns, so that a noisy machine slows them alike, and medians are compared.
-Exits 1 when a figure is over its limit.
+same tree, `preview` as one of `copier update` of the same project. Contenders take turns, so that a
+noisy machine slows them alike, and medians are compared. Exits 1 when a figure is over its limit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from bedplate.catalogue import Catalogue
 ROOT = Path(__file__).resolve().parents[1]
 START_UP_LIMIT = 0.30
 NEW_LIMIT = 1.25
+PREVIEW_LIMIT = 1.30
 BEDPLATE = (sys.executable, "-m", "bedplate")
+COPIER = (sys.executable, "-m", "copier")
 BARE = (sys.executable, "-c", "pass")
 
 
@@ -62,23 +64,48 @@ def start_up(runs: int) -> list[Measurement]:
     return [Measurement(name, value - bare, START_UP_LIMIT, "s", bare) for name, value in times.items()]
 
 
-def new(runs: int, directory: Path) -> list[Measurement]:
+def new(runs: int, source: Path, project: Path) -> list[Measurement]:
     """Time `new --defaults` against `copier copy` from one clone of the template."""
-    source = directory / "template"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(source)], check=True)
-    project = directory / "project"
     found = []
     for domain in Catalogue.load(ROOT).domains:
-        copier = (sys.executable, "-m", "copier", "copy", "--quiet", "--defaults", "--vcs-ref", "HEAD")
-        options = ("--source", str(source), "--ref", "HEAD", "--domain", domain, "--defaults")
+        copier = (*COPIER, "copy", "--quiet", "--defaults", "--vcs-ref", "HEAD")
         contenders = {
             "copier": (*copier, "--data", f"domain={domain}", str(source), str(project)),
-            "bedplate": (*BEDPLATE, "new", str(project), *options),
+            "bedplate": new_project(source, project, domain),
         }
         times = take_turns(contenders, runs, before=lambda: rmtree(project, ignore_errors=True))
         ratio = times["bedplate"] / times["copier"]
         found.append(Measurement(f"bedplate new, {domain}", ratio, NEW_LIMIT, "x", times["copier"]))
     return found
+
+
+def preview(runs: int, source: Path, project: Path) -> list[Measurement]:
+    """Time `preview` against `copier update` of one project, for one change of the template."""
+    rmtree(project, ignore_errors=True)
+    subprocess.run((*new_project(source, project, "http-api"), "--git"), check=True, capture_output=True)
+    git(project, "commit", "--quiet", "--message", "Start")
+    with (source / "templates/_partials/editorconfig").open("a", encoding="utf-8") as settings:
+        settings.write("# One line more.\n")
+    git(source, "commit", "--quiet", "--all", "--message", "Go on")
+    contenders = {
+        "copier": (*COPIER, "update", "--quiet", "--defaults", "--vcs-ref", "HEAD", str(project)),
+        "bedplate": (*BEDPLATE, "preview", str(project), "--ref", "HEAD"),
+    }
+    times = take_turns(contenders, runs, before=lambda: git(project, "reset", "--quiet", "--hard"))
+    ratio = times["bedplate"] / times["copier"]
+    return [Measurement("bedplate preview", ratio, PREVIEW_LIMIT, "x", times["copier"])]
+
+
+def new_project(source: Path, project: Path, domain: str) -> tuple[str, ...]:
+    """The command that makes a project of the last commit of a template."""
+    options = ("--source", str(source), "--ref", "HEAD", "--domain", domain, "--defaults")
+    return (*BEDPLATE, "new", str(project), *options)
+
+
+def git(directory: Path, *arguments: str) -> None:
+    """Run git in a repository, as a person who is the same everywhere."""
+    person = ("-c", "user.name=Bedplate", "-c", "user.email=bedplate@localhost")
+    subprocess.run(("git", *person, *arguments), cwd=directory, check=True)
 
 
 def take_turns(
@@ -103,7 +130,10 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     with TemporaryDirectory(prefix="bedplate-bench-") as directory:
-        found = start_up(options.runs) + new(options.runs, Path(directory))
+        source, project = Path(directory, "template"), Path(directory, "project")
+        git(Path(directory), "clone", "--quiet", str(ROOT), str(source))
+        found = start_up(options.runs) + new(options.runs, source, project)
+        found += preview(options.runs, source, project)
     if options.json:
         sys.stdout.write(
             json.dumps([asdict(item) | {"within": item.within} for item in found], indent=2) + "\n"
