@@ -57,7 +57,7 @@ def try_ingest(trials: Trials, platform: Platform, times: Times, project: str, *
         _try_wire(trials, platform, config, project, api)
         try_refused(trials, platform, config, project, api)
         if secure:
-            try_secure(trials, platform, config, project, api)
+            try_secure(trials, platform, config, project)
         _try_crowd(trials, platform, config, project, api)
         try_ending(trials, platform, config, project, api, times)
         try_signals(trials, platform, config, project, api)

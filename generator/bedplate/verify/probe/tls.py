@@ -76,9 +76,15 @@ class Pki:
             self._load(context, self.authority, shown)
         return context
 
-    def server(self, authority: Authority, host: str) -> ssl.SSLContext:
-        """For an upstream with a certificate that `authority` signed for `host`."""
+    def server(self, authority: Authority, host: str, *, asks: bool = False) -> ssl.SSLContext:
+        """For an upstream with a certificate that `authority` signed for `host`.
+
+        With `asks`, it serves nobody without a certificate of the own authority.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if asks:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(cadata=self.authority.certificate.decode())
         self._load(context, authority, host)
         return context
 

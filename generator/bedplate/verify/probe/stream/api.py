@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -83,9 +84,18 @@ def problem(status: int, *pointers: str, **headers: str) -> bytes:
 
 
 class Api(Upstream):
-    """Listens on an address of this machine; what it has stored can be given to the next one."""
+    """Listens on an address of this machine; what it has stored can be given to the next one.
 
-    def __init__(self, host: str, port: int = 0, stored: dict[Key, Reading] | None = None) -> None:
+    Under TLS with a context.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int = 0,
+        stored: dict[Key, Reading] | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self.stored: dict[Key, Reading] = {} if stored is None else stored
         self.batches = 0
         """Requests that were answered or are about to be."""
@@ -95,7 +105,7 @@ class Api(Upstream):
         """Requests that no client of the contract sends."""
         self.behaviour: Behaviour = self.store
         self._lock = threading.Lock()
-        super().__init__(host, port=port)
+        super().__init__(host, context, port)
 
     def store(self, readings: Sequence[Reading]) -> bytes:
         """Keep all of them, or none when one is there with another time or value."""

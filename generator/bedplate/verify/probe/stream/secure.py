@@ -1,4 +1,4 @@
-"""TLS of devices: who gets through the handshake, and for which devices it may speak then."""
+"""TLS of an ingest: which devices get through and as whom, and which API gets their readings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Final
 
-from bedplate.verify.probe.certificates import private
+from bedplate.verify.probe.certificates import Authority, private
 from bedplate.verify.probe.lifecycle import try_bad_configuration
 from bedplate.verify.probe.platform import Platform
 from bedplate.verify.probe.stream.api import Api
@@ -40,25 +40,40 @@ class SecureLine(Line):
             raise
 
 
-def try_secure(trials: Trials, platform: Platform, config: str, project: str, api: Api) -> None:
-    """All that is promised of TLS to devices, by an image. `config` is the path of its configuration file."""
+def try_secure(trials: Trials, platform: Platform, config: str, project: str) -> None:
+    """All that is promised of TLS, by an image. `config` is the path of its configuration file.
+
+    Both sides ask for a certificate: the ingest the devices, and the API the ingest.
+    """
     beside = PurePosixPath(config).with_name
     paths = {kind: str(beside(f"device.{kind}")) for kind in ("crt", "key", "ca")}
     pair = f'{{ certificate = "{paths["crt"]}", key = "{paths["key"]}" }}'
     asked = f'tls.client_auth = "required"\ntls.client_ca = ["{paths["ca"]}"]'
-    settings = configuration(project, [api.address], f"tls.certificates = [{pair}]\n{asked}")
+    own = f'tls = {{ ca = ["{paths["ca"]}"], certificate = "{paths["crt"]}", key = "{paths["key"]}" }}\n'
+
+    def settings(api: Api) -> bytes:
+        listening = f"tls.certificates = [{pair}]\n{asked}"
+        return configuration(project, [api.address], listening) + own.encode()
+
     with trials.part("tls: it serves"), Pki.make() as pki:
+        host, stranger = platform.gateway, Authority.make("a stranger")
         files = {
-            config: settings,
             paths["crt"]: pki.authority.sign(pki.keys[0], HOST),
             paths["key"]: private(pki.keys[0]),
             paths["ca"]: pki.authority.certificate,
         }
-        with platform.start(files=files) as instance:
-            instance.wait_until_ready()
-            try_devices(trials, instance.http, instance.admin, pki, api)
-        wrong = {**files, paths["ca"]: b"none\n", paths["key"]: b"none\n"}
-        try_bad_configuration(trials, platform, ("device.ca", "device.key"), files=wrong)
+        with Api(host, context=pki.server(pki.authority, host, asks=True)) as api:
+            files[config] = settings(api)
+            with platform.start(files=files) as instance:
+                instance.wait_until_ready()
+                try_devices(trials, instance.http, instance.admin, pki, api)
+            wrong = {**files, paths["ca"]: b"none\n", paths["key"]: b"none\n"}
+            try_bad_configuration(trials, platform, ("device.ca", "device.key"), files=wrong)
+        with Api(host, context=pki.server(stranger, host)) as api:
+            files[config] = settings(api)
+            with platform.start(files=files) as instance:
+                instance.wait_until_ready()
+                try_stranger(trials, instance.http, instance.admin, pki, api)
 
 
 def try_devices(trials: Trials, http: Address, admin: Address, pki: Pki, api: Api) -> None:
@@ -87,6 +102,16 @@ def try_devices(trials: Trials, http: Address, admin: Address, pki: Pki, api: Ap
         other = f"{_OTHER:08x}"
         expect(all(key[0] != other for key in api.stored), f"expected nothing of {other} in the API")
         await_count(admin, _ENDED, before + 1, PATIENCE, cause="another_device")
+
+
+def try_stranger(trials: Trials, http: Address, admin: Address, pki: Pki, api: Api) -> None:
+    """An API whose certificate another authority has signed."""
+    with trials.check("tls: an API that can't be trusted gets no reading, and it is counted"):
+        with SecureLine(http, _DEVICE, pki.client(shown=name(_DEVICE))) as line:
+            line.read(line.hello(), 1)
+            await_count(admin, "upstream_failures_total", 1, cause="certificate_refused")
+            expect(counted(admin, "acks_total") == 0, "expected no acknowledgement, there is one")
+        expect(api.batches == 0, f"expected no request, {api.batches} came")
 
 
 def _expect_unheard(who: str, connect: Callable[[], Line]) -> None:
