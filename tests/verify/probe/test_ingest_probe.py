@@ -88,13 +88,20 @@ def test_a_device_is_held_to_its_certificate(
     api: Api, pki: Pki, monkeypatch: pytest.MonkeyPatch, defect: str, first: str
 ) -> None:
     monkeypatch.setattr(secure, "PATIENCE", PATIENCE)
-    context = pki.server(pki.authority, secure.HOST)
-    context.load_verify_locations(cadata=pki.authority.certificate.decode())
-    asks = defect != "asks for no certificate"
-    context.verify_mode = ssl.CERT_REQUIRED if asks else ssl.CERT_OPTIONAL
+    context = pki.server(pki.authority, secure.HOST, asks=True)
+    if defect == "asks for no certificate":
+        context.verify_mode = ssl.CERT_OPTIONAL
     with SimulatedIngest(api.address, defect, context) as ingest:
         wrong = told(lambda trials: secure.try_devices(trials, ingest.http, ingest.admin, pki, api))
     assert any(name.startswith(first) for name in wrong) if first else wrong == {}, wrong
+
+
+def test_an_ingest_is_told_that_trusts_any_api(api: Api, pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secure, "PATIENCE", PATIENCE)
+    context = pki.server(pki.authority, secure.HOST, asks=True)
+    with SimulatedIngest(api.address, context=context) as ingest:
+        wrong = told(lambda trials: secure.try_stranger(trials, ingest.http, ingest.admin, pki, api))
+    assert list(wrong) == ["tls: an API that can't be trusted gets no reading, and it is counted"]
 
 
 TABLES = ((greet, WELCOMES), (decode, BLOCKS), (acknowledge, ACKS), (fail, FAULTS))

@@ -21,7 +21,7 @@ from bedplate.verify.probe.platform import Instance, Platform
 from bedplate.verify.probe.rsa import Key
 from bedplate.verify.probe.trial import Trials, expect, expect_same, wait_until
 from bedplate.verify.probe.upstream import Upstream
-from bedplate.verify.probe.wire import Address, Answer, Line, render, request
+from bedplate.verify.probe.wire import Address, Answer, Line, render
 
 _SHOP, _API = "shop.example.com", "api.example.com"
 _PATIENCE: Final = 20.0
@@ -45,9 +45,9 @@ class SecureLine(Line):
         self.shown = self._socket.getpeercert(binary_form=True)
         """The certificate of the other side, in DER."""
 
-    def get(self, host: str) -> Answer:
-        """Ask for / of a host."""
-        self.send(render("GET", "/", [("Host", host)]))
+    def get(self, host: str, path: str = "/") -> Answer:
+        """Ask for a path of a host."""
+        self.send(render("GET", path, [("Host", host)]))
         return self.answer()
 
 
@@ -114,7 +114,7 @@ def try_tls(trials: Trials, platform: Platform, config: str) -> None:
             expect_same("what h11 says of anything else", [], web.malformed)
             kept = {got.header("x-forwarded-proto") for got in web.received}
             expect_same("x-forwarded-proto at the upstream", {"https"}, kept)
-        try_upstreams(trials, platform, pki, config)
+        try_upstreams(trials, platform, pki, config, files)
         wrong = {**files, _beside(config, "shop.key"): b"none\n", _beside(config, "api.crt"): b"none\n"}
         try_bad_configuration(trials, platform, ("shop.key", "api.crt"), files=wrong)
 
@@ -245,39 +245,48 @@ def try_client_certificates(trials: Trials, instance: Instance, pki: Pki) -> Non
         expect(answer is None, f"expected no answer without a certificate, got {answer}")
 
 
-def try_upstreams(trials: Trials, platform: Platform, pki: Pki, config: str) -> None:
-    """Upstreams under TLS: one to trust, and three that are not."""
+def try_upstreams(
+    trials: Trials, platform: Platform, pki: Pki, config: str, files: Mapping[str, bytes]
+) -> None:
+    """TLS on both sides: an upstream to trust, which asks who the gateway is, and three that are not."""
     host, stranger = platform.gateway, Authority.make("a stranger")
     contexts = {
-        "good": pki.server(pki.authority, host),
+        "good": pki.server(pki.authority, host, asks=True),
         "other": pki.server(pki.authority, _API),
         "strange": pki.server(stranger, host),
         "plain": None,
     }
     with ExitStack() as stack, trials.check("tls: upstreams are trusted by their certificates alone"):
         upstreams = {name: stack.enter_context(Upstream(host, context)) for name, context in contexts.items()}
-        settings = _clusters({name: it.address for name, it in upstreams.items()}, _beside(config, "ca.pem"))
-        files = {config: settings, _beside(config, "ca.pem"): pki.authority.certificate}
-        instance = stack.enter_context(started(platform, files))
-        expect_same("status of the good one", HTTPStatus.OK, request(instance.http, "GET", "/good").status)
+        settings = _clusters({name: it.address for name, it in upstreams.items()}, config)
+        instance = stack.enter_context(started(platform, {**files, config: settings}))
+        context = pki.client()
+
+        def get(name: str) -> Answer:
+            with SecureLine(instance.http, context, _SHOP) as line:
+                return line.get(_SHOP, f"/{name}")
+
+        expect_same("status of the good one", HTTPStatus.OK, get("good").status)
         tokens = dict.fromkeys(("other", "strange"), "tls_certificate_error") | {
             "plain": "tls_protocol_error"
         }
         for name, token in tokens.items():
-            answer = request(instance.http, "GET", f"/{name}")
+            answer = get(name)
             expect_same(f"status of /{name}", HTTPStatus.BAD_GATEWAY, answer.status)
             told = answer.header("proxy-status") or ""
             expect(f"error={token}" in told, f"/{name}: expected {token}, got {told!r}")
             expect_same(f"requests that reached /{name}", 0, len(upstreams[name].received))
 
 
-def _clusters(addresses: Mapping[str, Address], ca: str) -> bytes:
+def _clusters(addresses: Mapping[str, Address], config: str) -> bytes:
+    ca, certificate, key = (_beside(config, name) for name in ("ca.pem", "shop.crt", "shop.key"))
+    shown = f'certificate = "{certificate}", key = "{key}"'
     parts: Sequence[str] = [
         f'[[route]]\npath_prefix = "/{name}"\ncluster = "{name}"\n'
-        f'[cluster.{name}]\nendpoints = ["{host}:{port}"]\ntls.ca = ["{ca}"]\n'
+        f'[cluster.{name}]\nendpoints = ["{host}:{port}"]\ntls = {{ ca = ["{ca}"], {shown} }}\n'
         for name, (host, port) in addresses.items()
     ]
-    return LISTENERS + "".join(parts).encode()
+    return LISTENERS + "".join((f"tls.certificates = [{{ {shown} }}]\n", *parts)).encode()
 
 
 def _count(instance: Instance, end: str) -> float:

@@ -109,7 +109,7 @@ def try_stranger(trials: Trials, http: Address, admin: Address, pki: Pki, api: A
     with trials.check("tls: an API that can't be trusted gets no reading, and it is counted"):
         with SecureLine(http, _DEVICE, pki.client(shown=name(_DEVICE))) as line:
             line.read(line.hello(), 1)
-            await_count(admin, "upstream_failures_total", 1, cause="certificate_refused")
+            await_count(admin, "upstream_failures_total", 1, PATIENCE, cause="certificate_refused")
             expect(counted(admin, "acks_total") == 0, "expected no acknowledgement, there is one")
         expect(api.batches == 0, f"expected no request, {api.batches} came")
 
