@@ -17,8 +17,8 @@ const (
 	Grace = 10 * time.Minute
 	// Hold is how long it stays as it is what a device has reached before a window closes by it. Messages overtake each
 	// other: of two instances that took one each, of those that are tried again, and of those that come again when
-	// whoever had them is gone. All of that takes less: a broker waits for half a minute, and five tries, of 10 s each
-	// by default, with their pauses for one.
+	// whoever had them is gone. All of that takes less: a broker waits for half a minute at most, and five tries, of
+	// 10 s each by default, with their pauses for one.
 	Hold = 2 * time.Minute
 	// Idle is how long nothing may come from a device before its windows close by themselves.
 	Idle = Width + Grace

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// AckWait is how long a broker waits for a message before it delivers it again. It is no setting, but bounds one.
-	AckWait = 30 * time.Second
+	// LongestTry is what -message-timeout stays below: what fails at first comes late, and windows don't wait for ever.
+	LongestTry = 30 * time.Second
 
 	mostInFlight = 10_000
 )
@@ -29,5 +29,5 @@ func (s *WorkerSettings) flags(fs *flag.FlagSet) {
 func (s *WorkerSettings) validate(rule func(holds bool, name, text string)) {
 	rule(s.MaxInFlight > 0 && s.MaxInFlight <= mostInFlight, "max-in-flight", fmt.Sprintf("from 1 to %d", mostInFlight))
 	rule(s.Concurrency > 0, "concurrency", "at least 1")
-	rule(s.MessageTimeout > 0 && s.MessageTimeout < AckWait, "message-timeout", fmt.Sprintf("above 0s and below %v", AckWait))
+	rule(s.MessageTimeout > 0 && s.MessageTimeout < LongestTry, "message-timeout", fmt.Sprintf("above 0s and below %v", LongestTry))
 }

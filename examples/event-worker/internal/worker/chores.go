@@ -71,8 +71,9 @@ func (w *Worker) publish(ctx context.Context, windows []aggregate.Window) (publi
 	return len(windows), nil
 }
 
-// closeWindows ends windows that devices have come past, and those of devices that fell silent: of these it can tell
-// only when no messages have waited for as long.
+// closeWindows ends windows that devices have come past, also while messages wait: a backlog is worked off in the order of
+// each device, and results of it can't wait for its end. It ends those of devices that fell silent as well, which it can
+// tell only when no messages have waited for as long.
 func (w *Worker) closeWindows(ctx context.Context) {
 	for pause(ctx, closeEvery) {
 		w.all(ctx, "close windows", func(ctx context.Context) (int, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -157,11 +158,13 @@ func TestWhatIsNotDoneInTimeIsHandedBack(t *testing.T) {
 	})
 }
 
-// flaky is a broker that fails at times, or takes long.
+// flaky is a broker that fails at times, takes long, takes nothing large, or has a backlog.
 type flaky struct {
 	Broker
-	broken atomic.Bool
-	slow   time.Duration
+	broken  atomic.Bool
+	slow    time.Duration
+	largest int // if there is a bound
+	backlog int64
 }
 
 var errAway = errors.New("the broker is away")
@@ -177,6 +180,9 @@ func (f *flaky) Publish(ctx context.Context, subject, key, id string, body []byt
 	if f.broken.Load() {
 		return errAway
 	}
+	if f.largest > 0 && len(body) > f.largest {
+		return fmt.Errorf("%w: at most %d", ErrTooLarge, f.largest)
+	}
 	if !pause(ctx, f.slow) {
 		return ctx.Err()
 	}
@@ -187,7 +193,8 @@ func (f *flaky) Lag(ctx context.Context) (int64, error) {
 	if f.broken.Load() {
 		return 0, errAway
 	}
-	return f.Broker.Lag(ctx)
+	lag, err := f.Broker.Lag(ctx)
+	return lag + f.backlog, err
 }
 
 // strict is a store that notes nothing once its time is over, as one that is elsewhere.
@@ -253,5 +260,63 @@ func TestBrokerThatIsAwayIsWaitedFor(t *testing.T) {
 		if len(b.dead()) != 1 || b.count(t) != 3 {
 			t.Errorf("%d readings are counted, and dead are %q", b.count(t), b.dead())
 		}
+	})
+}
+
+func TestDeadLetterThatIsTooLargeIsANote(t *testing.T) {
+	for name, test := range map[string]struct {
+		largest int
+		notes   []string
+	}{
+		"that is kept":          {1000, []string{`{"origin":"memory","bytes":6000,"error":"`}},
+		"that is too large too": {10, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := startOver(t, &flaky{Broker: NewMemory(), largest: test.largest})
+				b.send(t, strings.Repeat("poison", 1000))
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if lag, _ := b.broker.Lag(t.Context()); lag != 0 {
+					t.Fatal("it is never settled")
+				}
+				b.drain(t)
+				if b.metric(t, "messaging_notes_total", "") != 1 {
+					t.Error("it is not told")
+				}
+				dead := b.dead()
+				if len(dead) != len(test.notes) {
+					t.Fatalf("dead letters are %q", dead)
+				}
+				for i, note := range test.notes {
+					if !strings.HasPrefix(dead[i], note) || !strings.HasSuffix(dead[i], `,"refused":"message is too large for the broker: at most 1000"}`) {
+						t.Errorf("dead letters are %q", dead)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestNotesAreShort(t *testing.T) {
+	for text, want := range map[string]int{"panic\nstack": len("panic"), strings.Repeat("long", 100): noteBytes} {
+		if got := brief(errors.New(text)); len(got) != want || !strings.HasPrefix(text, got) {
+			t.Errorf("got %q", got)
+		}
+	}
+}
+
+// What waits for messages would wait for ever where as many come as are counted. Silence says nothing then.
+func TestBacklogHoldsOnlyIdleWindowsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := startOver(t, &flaky{Broker: NewMemory(), backlog: 1000})
+		b.send(t, message(1, 0, "a"), message(2, 30, "a"))
+		time.Sleep(aggregate.Hold + 3*closeEvery)
+		synctest.Wait()
+		b.wantPublished(t, `"start":"2026-11-18T12:00:00.000Z"`)
+		time.Sleep(2 * aggregate.Idle)
+		synctest.Wait()
+		b.wantPublished(t, `"start":"2026-11-18T12:00:00.000Z"`)
+		b.drain(t)
 	})
 }

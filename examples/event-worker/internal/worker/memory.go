@@ -134,6 +134,9 @@ func (b *Memory) Lag(context.Context) (int64, error) {
 // Body implements Message.
 func (m *memoryMessage) Body() []byte { return m.body }
 
+// Origin implements Message.
+func (m *memoryMessage) Origin() string { return "memory" }
+
 // Ack implements Message.
 func (m *memoryMessage) Ack() error {
 	m.broker.mu.Lock()

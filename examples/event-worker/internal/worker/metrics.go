@@ -14,6 +14,7 @@ type metrics struct {
 	readings  *prometheus.CounterVec
 	retries   prometheus.Counter
 	panics    prometheus.Counter
+	notes     prometheus.Counter
 	published prometheus.Counter
 	lag       prometheus.Gauge
 	waiting   prometheus.Gauge
@@ -38,6 +39,9 @@ func newMetrics(registry prometheus.Registerer, inFlight func() float64) *metric
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "messaging_panics_total", Help: "Panics while a message was dealt with.",
 		}),
+		notes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "messaging_notes_total", Help: "Dead letters that were too large: a note is in the place of each.",
+		}),
 		published: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "windows_published_total", Help: "Closed windows that were published.",
 		}),
@@ -54,7 +58,7 @@ func newMetrics(registry prometheus.Registerer, inFlight func() float64) *metric
 	hand := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "messaging_in_flight_messages", Help: "Messages in hand.",
 	}, inFlight)
-	registry.MustRegister(m.duration, m.readings, m.retries, m.panics, m.published, m.lag, m.waiting, m.longest, hand)
+	registry.MustRegister(m.duration, m.readings, m.retries, m.panics, m.notes, m.published, m.lag, m.waiting, m.longest, hand)
 	for _, outcome := range []string{outcomeDone, outcomeDeadLetter, outcomeAborted} {
 		m.duration.WithLabelValues(outcome)
 	}

@@ -2,10 +2,12 @@ package worker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"example.com/event-worker/internal/aggregate"
@@ -15,6 +17,9 @@ import (
 const (
 	// Tries is how often a message is tried before it goes to the dead letters.
 	Tries = 5
+
+	// noteBytes is how much of an error is in a note.
+	noteBytes = 200
 
 	firstPause   = 200 * time.Millisecond
 	longestPause = 5 * time.Second
@@ -102,20 +107,51 @@ func (w *Worker) again(ctx context.Context, j *job) error {
 	})
 }
 
-// bury publishes a message to the dead letters, however long the broker takes for it.
+// note is the dead letter of a message that is too large to be one.
+type note struct {
+	Origin  string `json:"origin"`
+	Bytes   int    `json:"bytes"`
+	Error   string `json:"error"`   // why the message was given up
+	Refused string `json:"refused"` // why it is not here itself
+}
+
+// bury publishes a message to the dead letters, or a note of it where the broker takes none as large.
 func (w *Worker) bury(ctx context.Context, j *job, cause error) {
+	body, origin := j.message.Body(), j.message.Origin()
 	w.logger.LogAttrs(ctx, slog.LevelError, "dead letter",
-		slog.String("error", cause.Error()), slog.Int("bytes", len(j.message.Body())))
+		slog.String("error", cause.Error()), slog.String("origin", origin), slog.Int("bytes", len(body)))
+	refusal := w.publishLetter(ctx, body)
+	if !errors.Is(refusal, ErrTooLarge) {
+		return
+	}
+	w.metrics.notes.Inc()
+	w.logger.LogAttrs(ctx, slog.LevelError, "dead letter without its body",
+		slog.String("error", refusal.Error()), slog.String("origin", origin), slog.Int("bytes", len(body)))
+	letter, _ := json.Marshal(note{origin, len(body), brief(cause), brief(refusal)})
+	if err := w.publishLetter(ctx, letter); err != nil && ctx.Err() == nil {
+		w.logger.LogAttrs(ctx, slog.LevelError, "dead letter without a note",
+			slog.String("error", err.Error()), slog.String("origin", origin))
+	}
+}
+
+// publishLetter takes as long as the broker does, unless that will never take the letter.
+func (w *Worker) publishLetter(ctx context.Context, body []byte) error {
 	for failures := 0; ; failures++ {
-		err := w.broker.Publish(ctx, DeadLetter, "", "", j.message.Body())
-		if err == nil {
-			return
+		err := w.broker.Publish(ctx, DeadLetter, "", "", body)
+		if err == nil || errors.Is(err, ErrTooLarge) {
+			return err
 		}
 		w.logger.LogAttrs(ctx, slog.LevelWarn, "publish a dead letter", slog.String("error", err.Error()))
 		if !pause(ctx, backoff(failures)) {
-			return
+			return err
 		}
 	}
+}
+
+// brief is what fits into a note of an error, which may quote a message or have a stack.
+func brief(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line[:min(len(line), noteBytes)]
 }
 
 // settle tells the broker what became of a message. One that it did not hear of comes again, as duplicates.

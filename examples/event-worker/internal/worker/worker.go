@@ -8,6 +8,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -25,13 +26,16 @@ const (
 	DeadLetter = "telemetry.readings.dlq"
 )
 
+// ErrTooLarge says that no waiting helps: a broker takes no message of that size.
+var ErrTooLarge = errors.New("message is too large for the broker")
+
 // Broker holds messages until they are settled, and hands out again those that are not.
 type Broker interface {
 	// Fetch waits for messages and returns up to limit of them. Once ctx is done it returns only what would end with
 	// this process, without waiting, and then nothing.
 	Fetch(ctx context.Context, limit int) ([]Message, error)
 	// Publish returns once the broker has the message. Those with one key keep their order. By its id, where it has one,
-	// a broker can tell that a message is there already.
+	// a broker can tell that a message is there already. ErrTooLarge is of one that the broker will never take.
 	Publish(ctx context.Context, subject, key, id string, body []byte) error
 	// Lag is how many messages nobody has settled.
 	Lag(ctx context.Context) (int64, error)
@@ -40,6 +44,8 @@ type Broker interface {
 // Message is one delivery. It is settled once.
 type Message interface {
 	Body() []byte
+	// Origin says where the broker keeps it, for whoever looks for it there.
+	Origin() string
 	// Ack says that it was dealt with, without waiting until the broker has heard of it.
 	Ack() error
 	// Nak hands it back in the same way, to be delivered again.
@@ -52,7 +58,7 @@ type Settings struct {
 	MaxInFlight int
 	// Concurrency is how many of them are decoded, how many batches applied, and how many messages tried again, at once.
 	Concurrency int
-	// MessageTimeout is how long a try may take. It is below the time after which brokers deliver again.
+	// MessageTimeout is how long a try may take.
 	MessageTimeout time.Duration
 }
 
