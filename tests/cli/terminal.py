@@ -16,12 +16,14 @@ INTERRUPT = "\x03"
 
 @contextmanager
 def asked(cli: Cli, *arguments: str, columns: int = 160, **extra: str) -> Iterator[pexpect.spawn]:
+    # How wide it is it says itself: processes of pytest are told the width of the terminal that pytest has.
+    environment = {name: value for name, value in cli.environment.items() if name not in {"COLUMNS", "LINES"}}
     terminal = pexpect.spawn(
         sys.executable,
         ["-m", "bedplate", *arguments],
         cwd=cli.directory,
         # The terminal of a test answers no question about where its cursor is.
-        env=cli.environment | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"} | extra,
+        env=environment | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"} | extra,
         dimensions=(40, columns),
         encoding="utf-8",
         timeout=30,
