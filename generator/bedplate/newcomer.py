@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from shutil import copytree
 from typing import Any
@@ -57,8 +58,14 @@ class Newcomer(Recorder):
     """Renders into a directory that is new.
 
     Copier asks git after each file whether its mode has to go into the index of the project's repository.
-    There is no such repository yet, and the question takes a process for each of some hundred files.
+    There is no such repository yet, and the question takes a process for each of some hundred files. It also
+    renders the name of the answers file for each part of each path, although nothing changes it.
     """
+
+    @cached_property
+    def answers_relpath(self) -> Path:
+        """Where the record of the answers goes."""
+        return super().answers_relpath
 
     def _sync_git_index_executable_bit(self, dst_relpath: Path, src_mode: int) -> None:
         """Leave the index alone, which there is none of."""

@@ -19,7 +19,7 @@ from bedplate.verify.findings import Check, Findings, Status
 SHOWN: Final = 10
 """Complaints of one invariant that are shown."""
 _REMEMBERED: Final = 1 << 17
-"""Searches for a word of which the outcome is kept."""
+"""Outcomes that are kept of what is asked of a text."""
 
 
 @dataclass(frozen=True)
@@ -146,13 +146,19 @@ def residue(tree: Tree) -> Iterator[str]:
 def parses(tree: Tree) -> Iterator[str]:
     """Each file of a data format can be read in it."""
     for file in tree.files:
-        reader = _READERS.get("Cargo.lock" if file.path.endswith("Cargo.lock") else file.suffix)
-        if reader is None:
-            continue
-        try:
-            reader(file.text or "")
-        except (ValueError, yaml.YAMLError) as error:
-            yield f"{file.path}: {' '.join(str(error).split())}"
+        kind = "Cargo.lock" if file.path.endswith("Cargo.lock") else file.suffix
+        if kind in _READERS and (complaint := _unreadable(kind, file.text or "")):
+            yield f"{file.path}: {complaint}"
+
+
+@lru_cache(_REMEMBERED)
+def _unreadable(kind: str, text: str) -> str:
+    """Why a text can't be read in its format, or nothing; most files of a row are those of a row before."""
+    try:
+        _READERS[kind](text)
+    except (ValueError, yaml.YAMLError) as error:
+        return " ".join(str(error).split())
+    return ""
 
 
 def _read_yaml(text: str) -> None:
@@ -252,7 +258,7 @@ def own_words_only(tree: Tree) -> Iterator[str]:
 
 @lru_cache(_REMEMBERED)
 def _occurs(trace: re.Pattern[str], text: str) -> bool:
-    """Whether a word is in a text; most files of a row are those of a row before."""
+    """Whether a word is in a text, which is asked of most files again and again, too."""
     return bool(trace.search(text))
 
 
