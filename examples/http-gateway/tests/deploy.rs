@@ -15,10 +15,10 @@ const SETTINGS: [&str; 2] = [
     include_str!("../deploy/overlays/prod/config.toml"),
 ];
 
-/// What a connection takes that waits, and a request on its way, its own connection to an upstream included;
-/// docs/runbook.md has both.
+/// What a connection takes that waits, and a request whose body waits for an end that does not read, its own
+/// connection to an upstream included; docs/runbook.md has both.
 const CONNECTION: usize = 27 << 10;
-const REQUEST: usize = 40 << 10;
+const REQUEST: usize = 128 << 10;
 /// All else.
 const REST: usize = 32 << 20;
 

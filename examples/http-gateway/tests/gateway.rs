@@ -386,6 +386,24 @@ fn a_request_too_many_is_shed() {
 }
 
 #[test]
+fn a_tunnel_counts_as_a_request() {
+    let upstream = Upstream::start(|request| match request.path() {
+        "/echo" => {
+            let change = "connection: upgrade\r\nupgrade: echo";
+            Reply::Echo(format!("HTTP/1.1 101 Switching Protocols\r\n{change}\r\n\r\n"))
+        }
+        _ => Reply::Keep(OK.to_owned()),
+    });
+    let service = start_before(&[&upstream], "limits.in_flight = 1");
+    let mut client = Client::connect(service.address);
+    client.send("GET /echo HTTP/1.1\r\nhost: test\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
+    assert_eq!(client.answer().unwrap().status, 101);
+    assert_eq!(get(service.address, "/").status, 503);
+    drop(client);
+    until(|| get(service.address, "/").status == 200);
+}
+
+#[test]
 fn a_full_endpoint_gets_no_more() {
     let upstream = Upstream::start(|_| Reply::Silence);
     let service = start_before(&[&upstream], "upstream.max_in_flight = 1");

@@ -1,5 +1,5 @@
-//! What a connection has of the heap while it waits, and a request while it is under way: the same on every
-//! machine, and what limits are made of.
+//! What a connection has of the heap while it waits, and a request while it is under way with no body: the same on
+//! every machine.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 

@@ -24,6 +24,7 @@ from bedplate.verify.probe.endpoints import try_endpoints
 from bedplate.verify.probe.exporter import Exporter, try_exporter
 from bedplate.verify.probe.file_store import try_file
 from bedplate.verify.probe.gateway import HURRIED, LISTENERS, configuration_path, try_gateway
+from bedplate.verify.probe.held import try_held_up
 from bedplate.verify.probe.hostile import Limits, try_hostile
 from bedplate.verify.probe.http2 import try_http2
 from bedplate.verify.probe.image import Expected, try_image
@@ -321,6 +322,7 @@ def _rust_contract(trials: Trials, platform: Platform, config: str) -> None:
     settings = f'limits.body_bytes = {BODY}\ntimeouts.client_idle = "10m"\n'
     route = '[[route]]\npath_prefix = "/"\ncluster = "sink"\n'
     try_crowd(trials, platform, config, settings + route, Waiting(descriptors=1, most_kib=24))
+    try_held_up(trials, platform, config)
 
 
 PROFILES: Final[Mapping[str, Callable[[Image, Headers], Profile]]] = {

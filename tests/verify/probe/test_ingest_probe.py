@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
+from bedplate.verify.probe.pki import Pki
 from bedplate.verify.probe.stream import faults, secure, wire
 from bedplate.verify.probe.stream.api import Api, problem
 from bedplate.verify.probe.stream.device import Manner
@@ -14,7 +15,6 @@ from bedplate.verify.probe.stream.faults import try_faults
 from bedplate.verify.probe.stream.fleet import Fleet
 from bedplate.verify.probe.stream.serving import Line
 from bedplate.verify.probe.stream.wire import Vectors, try_acks, try_vectors, try_welcomes
-from bedplate.verify.probe.tls import Pki
 from bedplate.verify.probe.trial import Trials, Unmet
 from frail_images import told
 from shell import ROOT

@@ -216,7 +216,8 @@ impl Gateway {
             self.try_endpoints(routes, &route.cluster, request, &plan, served).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             let (client, idle) = (Rc::clone(client), config.timeouts.tunnel_idle);
-            return Ok(upgrade::tunnel(answer, lease, upgraded, client, idle));
+            let in_flight = Gauge::new(&self.stats, |stats| &stats.in_flight);
+            return Ok(upgrade::tunnel(answer, lease, upgraded, client, in_flight, idle));
         }
         let patience = config.timeouts.body_progress;
         Ok(answer.map(|body| AnswerBody::upstream(body, lease, patience)))

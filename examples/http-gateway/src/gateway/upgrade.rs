@@ -13,6 +13,7 @@ use tokio::task::spawn_local;
 
 use super::Client;
 use super::body::{AnswerBody, Lease};
+use crate::stats::Gauge;
 
 /// Says on this hop what the other one said.
 pub fn ask_for(headers: &mut HeaderMap, protocols: &HeaderValue) {
@@ -32,12 +33,13 @@ pub fn is_among(chosen: &HeaderValue, offered: Option<&HeaderValue>) -> bool {
 }
 
 /// Copies bytes both ways once both sides have changed to another protocol, until both have ended it or
-/// nothing comes any more.
+/// nothing comes any more. As long it takes as much as a request, and counts as one.
 pub fn tunnel(
     mut answer: Response<Incoming>,
     mut lease: Lease,
     upgraded: Option<OnUpgrade>,
     client: Rc<Client>,
+    in_flight: Gauge,
     idle: Duration,
 ) -> Response<AnswerBody> {
     lease.sender = None;
@@ -55,7 +57,7 @@ pub fn tunnel(
                     () = client.exchange.silence(idle) => {}
                 }
             }
-            drop((lease, client));
+            drop((lease, client, in_flight));
         });
     }
     answer.map(|_| AnswerBody::own(bytes::Bytes::new()))

@@ -179,7 +179,7 @@ def _try_idle(trials: Trials, instance: Instance, ours: int, waiting: Waiting) -
     ):
         theirs = int(total(scrape(instance.admin), "process_max_fds"))
         count = min(_IDLE, (min(ours, theirs) - _SPARE) // waiting.descriptors)
-        before = _resident(instance)
+        before = resident(instance)
         idle: list[socket.socket] = []
         for number in range(0, count, _BATCH):
             batch = [
@@ -188,7 +188,7 @@ def _try_idle(trials: Trials, instance: Instance, ours: int, waiting: Waiting) -
             ]
             _ask(batch)
             idle += batch
-        taken = (_resident(instance) - before) / len(idle) / 1024
+        taken = (resident(instance) - before) / len(idle) / 1024
         with _Good(instance.http) as good:
             good.expect_more()
         _ask(idle[:: len(idle) // _ASKED])
@@ -235,17 +235,18 @@ def _drip(connections: Sequence[socket.socket], over: threading.Event) -> None:
 
 def _try_large(trials: Trials, instance: Instance) -> None:
     with trials.check(f"crowd: a body of {BODY >> 30} GiB passes, and takes no more memory than others"):
-        before = peak = _resident(instance)
+        before = peak = resident(instance)
         with socket.create_connection(instance.http, _PATIENCE) as connection:
             connection.sendall(render("POST", "/", [("Content-Length", str(BODY))]))
             for number in range(BODY // len(_PIECE)):
                 connection.sendall(_PIECE)
                 if number % (BODY // len(_PIECE) // _LOOKS) == 0:
-                    peak = max(peak, _resident(instance))
+                    peak = max(peak, resident(instance))
             head = connection.recv(1 << 16)
         expect(head.startswith(b"HTTP/1.1 200 "), f"expected 200, got {head[:80]!r}")
         trials.figure("memory for a large body", round((peak - before) / 1e6, 1), "MB", MEMORY_SLACK / 1e6)
 
 
-def _resident(instance: Instance) -> float:
+def resident(instance: Instance) -> float:
+    """Bytes of memory that the process has, as it says itself."""
     return total(scrape(instance.admin), "process_resident_memory_bytes")

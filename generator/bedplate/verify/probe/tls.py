@@ -6,19 +6,18 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
+from pathlib import PurePosixPath
 from typing import Final
 
 from bedplate.verify.probe.certificates import Authority, private
 from bedplate.verify.probe.gateway import LISTENERS, started
+from bedplate.verify.probe.held import Stalled, try_held
 from bedplate.verify.probe.lifecycle import try_bad_configuration
 from bedplate.verify.probe.metrics import scrape, total_ending
+from bedplate.verify.probe.pki import Pki
 from bedplate.verify.probe.platform import Instance, Platform
-from bedplate.verify.probe.rsa import Key
 from bedplate.verify.probe.trial import Trials, expect, expect_same, wait_until
 from bedplate.verify.probe.upstream import Upstream
 from bedplate.verify.probe.wire import Address, Answer, Line, render
@@ -51,49 +50,6 @@ class SecureLine(Line):
         return self.answer()
 
 
-@dataclass(frozen=True)
-class Pki:
-    """An authority, two keys, and a directory for what a client has to read from files."""
-
-    authority: Authority
-    keys: tuple[Key, Key]
-    directory: Path
-
-    @classmethod
-    @contextmanager
-    def make(cls) -> Iterator[Pki]:
-        """For the time of a with block; takes some seconds."""
-        with TemporaryDirectory() as directory:
-            keys = (Key.make("first"), Key.make("second"))
-            yield cls(Authority.make("authority of a probe"), keys, Path(directory))
-
-    def client(self, shown: str | None = None) -> ssl.SSLContext:
-        """For clients that trust the authority, and show a certificate of it when they have a name."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(cadata=self.authority.certificate.decode())
-        context.set_alpn_protocols(["http/1.1"])
-        if shown:
-            self._load(context, self.authority, shown)
-        return context
-
-    def server(self, authority: Authority, host: str, *, asks: bool = False) -> ssl.SSLContext:
-        """For an upstream with a certificate that `authority` signed for `host`.
-
-        With `asks`, it serves nobody without a certificate of the own authority.
-        """
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        if asks:
-            context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(cadata=self.authority.certificate.decode())
-        self._load(context, authority, host)
-        return context
-
-    def _load(self, context: ssl.SSLContext, authority: Authority, host: str) -> None:
-        (self.directory / "certificate").write_bytes(authority.sign(self.keys[0], host))
-        (self.directory / "key").write_bytes(private(self.keys[0]))
-        context.load_cert_chain(self.directory / "certificate", self.directory / "key")
-
-
 def try_tls(trials: Trials, platform: Platform, config: str) -> None:
     """All that is promised of TLS. `config` is the path of the image's configuration file."""
     if not platform.direct:
@@ -115,6 +71,7 @@ def try_tls(trials: Trials, platform: Platform, config: str) -> None:
             kept = {got.header("x-forwarded-proto") for got in web.received}
             expect_same("x-forwarded-proto at the upstream", {"https"}, kept)
         try_upstreams(trials, platform, pki, config, files)
+        try_held_up(trials, platform, pki, config, files)
         wrong = {**files, _beside(config, "shop.key"): b"none\n", _beside(config, "api.crt"): b"none\n"}
         try_bad_configuration(trials, platform, ("shop.key", "api.crt"), files=wrong)
 
@@ -276,6 +233,16 @@ def try_upstreams(
             told = answer.header("proxy-status") or ""
             expect(f"error={token}" in told, f"/{name}: expected {token}, got {told!r}")
             expect_same(f"requests that reached /{name}", 0, len(upstreams[name].received))
+
+
+def try_held_up(
+    trials: Trials, platform: Platform, pki: Pki, config: str, files: Mapping[str, bytes]
+) -> None:
+    """Large bodies that nobody reads, with TLS on both sides."""
+    with Stalled(platform.gateway, pki.server(pki.authority, platform.gateway)) as upstream:
+        settings = _clusters({"": upstream.address}, config)
+        with started(platform, {**files, config: settings}) as instance:
+            try_held(trials, instance, _SHOP, pki.client())
 
 
 def _clusters(addresses: Mapping[str, Address], config: str) -> bytes:

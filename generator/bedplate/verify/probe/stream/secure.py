@@ -10,10 +10,10 @@ from typing import Final
 
 from bedplate.verify.probe.certificates import Authority, private
 from bedplate.verify.probe.lifecycle import try_bad_configuration
+from bedplate.verify.probe.pki import Pki
 from bedplate.verify.probe.platform import Platform
 from bedplate.verify.probe.stream.api import Api
 from bedplate.verify.probe.stream.serving import PATIENCE, Line, await_count, configuration, counted
-from bedplate.verify.probe.tls import Pki
 from bedplate.verify.probe.trial import Trials, Unmet, expect
 from bedplate.verify.probe.wire import Address
 
