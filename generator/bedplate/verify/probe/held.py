@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
+from functools import partial
 from select import select
 from typing import Final
 
@@ -62,19 +63,25 @@ def try_held_up(trials: Trials, platform: Platform, config: str) -> None:
         endpoint = f"{upstream.address[0]}:{upstream.address[1]}"
         route = '[[route]]\npath_prefix = "/"\ncluster = "web"\n'
         cluster = f'[cluster.web]\nendpoints = ["{endpoint}"]\n'
-        with started(platform, {config: LISTENERS + (route + cluster).encode()}) as instance:
-            try_held(trials, instance, "probe")
+        files = {config: LISTENERS + (route + cluster).encode()}
+        try_held(trials, partial(started, platform, files), "probe")
 
 
-def try_held(trials: Trials, instance: Instance, host: str, context: ssl.SSLContext | None = None) -> None:
-    """Bodies of requests for this host, and then of answers, where the upstream is one that is `Stalled`.
+def try_held(
+    trials: Trials,
+    start: Callable[[], AbstractContextManager[Instance]],
+    host: str,
+    context: ssl.SSLContext | None = None,
+) -> None:
+    """Bodies of requests for this host, and then of answers, each time through a gateway that `start` starts.
 
-    Each is on a connection of its own; with a context, both sides speak TLS.
+    Its upstream is one that is `Stalled`. With a context, both sides speak TLS.
     """
     for method, length, who in (("POST", _BODY, "an upstream does"), ("GET", 0, "clients do")):
-        head = render(method, "/", [("Host", host), ("Content-Length", str(length))])
+        head = render(method, "/held", [("Host", host), ("Content-Length", str(length))])
         with (
             trials.check(f"held: {_MANY} large bodies that {who} not read wait within bounds of memory"),
+            start() as instance,
             ExitStack() as stack,
         ):
             before = resident(instance)
@@ -91,6 +98,7 @@ def try_held(trials: Trials, instance: Instance, host: str, context: ssl.SSLCont
 
 def _connected(address: Address, host: str, context: ssl.SSLContext | None) -> socket.socket:
     connection = socket.create_connection(address, _PATIENCE)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KEPT)
     return context.wrap_socket(connection, server_hostname=host) if context else connection
 
 

@@ -240,9 +240,9 @@ def try_held_up(
 ) -> None:
     """Large bodies that nobody reads, with TLS on both sides."""
     with Stalled(platform.gateway, pki.server(pki.authority, platform.gateway)) as upstream:
-        settings = _clusters({"": upstream.address}, config)
-        with started(platform, {**files, config: settings}) as instance:
-            try_held(trials, instance, _SHOP, pki.client())
+        settings = _clusters({"held": upstream.address}, config)
+        start = partial(started, platform, {**files, config: settings})
+        try_held(trials, start, _SHOP, pki.client())
 
 
 def _clusters(addresses: Mapping[str, Address], config: str) -> bytes:
