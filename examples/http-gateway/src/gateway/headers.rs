@@ -102,10 +102,19 @@ fn is_forwarded(name: &HeaderName) -> bool {
     name.as_str().starts_with("x-forwarded-")
 }
 
-/// What a peer that nobody vouches for says about others.
+/// What a peer that nobody vouches for says about others. An upstream that reads fields as variables of CGI can't tell
+/// `_` from `-` (RFC 3875 section 4.1.18).
 pub fn forget_claims(headers: &mut HeaderMap) {
     let claims = [header::FORWARDED, REAL_IP, REQUEST_ID];
-    drop_all(headers, |name| claims.contains(name) || is_forwarded(name));
+    let is_claim = |name: &HeaderName| claims.contains(name) || is_forwarded(name);
+    drop_all(headers, |name| {
+        if name.as_str().contains('_') {
+            let hyphened = HeaderName::try_from(name.as_str().replace('_', "-"));
+            hyphened.is_ok_and(|name| is_claim(&name))
+        } else {
+            is_claim(name)
+        }
+    });
 }
 
 /// The id that a request came with, when it is one.
@@ -242,10 +251,15 @@ mod tests {
             ("forwarded", "for=192.0.2.1"),
             ("x-real-ip", "192.0.2.1"),
             ("x-request-id", "a"),
+            ("x_forwarded_for", "192.0.2.1"),
+            ("x-real_ip", "192.0.2.1"),
+            ("api_key", "a"),
             ("traceparent", "00-1-2-01"),
         ]);
         forget_claims(&mut headers);
-        assert_eq!(headers.keys().collect::<Vec<_>>(), ["traceparent"]);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["api_key", "traceparent"]);
     }
 
     #[test]
