@@ -31,6 +31,7 @@ from bedplate.verify.probe.image import Expected, try_image
 from bedplate.verify.probe.ingest import try_ingest
 from bedplate.verify.probe.issuer import Issuer, bearer
 from bedplate.verify.probe.kafka import Kafka
+from bedplate.verify.probe.kafka_tls import try_secure_kafka
 from bedplate.verify.probe.lifecycle import try_bad_configuration, try_start
 from bedplate.verify.probe.nats import Nats
 from bedplate.verify.probe.outage import Keeping, migrate, try_database, try_outage
@@ -112,6 +113,8 @@ def probe(
             try_ingest(trials, platform, _times(answers), answers["project_name"], secure=answers["tls"])
         elif answers["archetype"] == "event-worker":
             try_worker(trials, platform, _times(answers), _queue(answers, broker), database)
+            if broker and answers["broker"] == "kafka" and platform.direct:
+                try_secure_kafka(trials, platform, broker)
         elif answers["archetype"] == "metrics-exporter":
             exporter = Exporter(answers["project_name"], answers["metrics_prefix"], answers["tracing"])
             try_exporter(trials, platform, _times(answers), exporter, tester)

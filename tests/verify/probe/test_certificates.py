@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 
 import pytest
-from bedplate.verify.probe.certificates import Authority, private
+from bedplate.verify.probe.certificates import Authority, private, private_info
 from bedplate.verify.probe.rsa import Key
 
 HOSTS = ("shop.example.com", "127.0.0.1")
@@ -63,3 +64,11 @@ def test_a_certificate_is_for_no_other_host(authority: Authority, server: ssl.SS
 def test_whoever_trusts_another_authority_does_not_trust_it(server: ssl.SSLContext) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
         handshake(server, Authority.make("authority of a test"), HOSTS[0])
+
+
+def test_the_form_of_a_key_that_java_reads_is_of_the_same_key(authority: Authority, tmp_path: Path) -> None:
+    key = Key.make("server")
+    (tmp_path / "certificate").write_bytes(authority.sign(key, *HOSTS))
+    (tmp_path / "key").write_bytes(private_info(key))
+    assert b"BEGIN PRIVATE KEY" in private_info(key)
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tmp_path / "certificate", tmp_path / "key")

@@ -77,12 +77,22 @@ class Authority:
 
 def private(key: Key) -> bytes:
     """A key in PEM, PKCS #1 of RFC 8017."""
+    return _pem("RSA PRIVATE KEY", _numbers(key))
+
+
+def private_info(key: Key) -> bytes:
+    """A key in PEM, PKCS #8 of RFC 5208, which is what Java reads."""
+    algorithm = _value(_SEQUENCE, _RSA, _NULL)
+    return _pem("PRIVATE KEY", _value(_SEQUENCE, _integer(0), algorithm, _value(_OCTETS, _numbers(key))))
+
+
+def _numbers(key: Key) -> bytes:
     first, second = key.primes
     numbers = (
         *(0, key.modulus, EXPONENT, key.secret, first, second),
         *(key.secret % (first - 1), key.secret % (second - 1), pow(second, -1, first)),
     )
-    return _pem("RSA PRIVATE KEY", _value(_SEQUENCE, *map(_integer, numbers)))
+    return _value(_SEQUENCE, *map(_integer, numbers))
 
 
 def _public(key: Key) -> bytes:

@@ -32,7 +32,10 @@ class Companion(ABC):
         self._container: Container | None = None
 
     def __enter__(self) -> Self:
-        self._container = self._platform.accompany(self._image, self.environment, self.command)
+        return self._begin(self.environment)
+
+    def _begin(self, environment: Mapping[str, str], name: str | None = None) -> Self:
+        self._container = self._platform.accompany(self._image, environment, self.command, name)
         try:
             self.wait_until_ready()
         except BaseException:

@@ -218,15 +218,22 @@ class Platform:
         finally:
             program.remove(force=True, v=True)
 
+    def unused_name(self) -> str:
+        """One for a container."""
+        return f"bedplate-{self.run_id}-{time.monotonic_ns():x}"
+
     def accompany(
-        self, image: str, environment: Mapping[str, str], command: Sequence[str] | None = None
+        self,
+        image: str,
+        environment: Mapping[str, str],
+        command: Sequence[str] | None = None,
+        name: str | None = None,
     ) -> Container:
         """Start another image in the same network, where its name is its address. The caller removes it."""
-        name = f"bedplate-{self.run_id}-{time.monotonic_ns():x}"
         container = self.client.containers.create(
             image,
             list(command) if command is not None else None,
-            name=name,
+            name=name or self.unused_name(),
             environment=dict(environment),
             network=self._network.name,
             labels=self._labels,
