@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"example.com/event-worker/internal/aggregate"
@@ -54,21 +55,45 @@ func (w *Worker) relayAll(ctx context.Context) {
 	})
 }
 
-// publish has half of the time of a chore: what is published by then has to be taken from the store in the other.
+// publish has half of the time of a chore: what is published by then has to be taken from the store in the other. Windows
+// of one device keep their order. It tells how many there are before the first that failed: those behind it come again.
 func (w *Worker) publish(ctx context.Context, windows []aggregate.Window) (published int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.settings.MessageTimeout/2)
 	defer cancel()
+	byDevice := make(map[string][]int)
 	for i, window := range windows {
-		body, err := json.Marshal(window)
+		byDevice[window.Device] = append(byDevice[window.Device], i)
+	}
+	failures := make([]error, len(windows))
+	var devices sync.WaitGroup
+	for _, places := range byDevice {
+		devices.Go(func() {
+			for _, i := range places {
+				if failures[i] = w.publishWindow(ctx, windows[i]); failures[i] != nil {
+					return
+				}
+			}
+		})
+	}
+	devices.Wait()
+	for i, err := range failures {
 		if err != nil {
-			return i, fmt.Errorf("encode a window: %w", err)
-		}
-		id := window.Device + " " + window.Start.Format(time.RFC3339)
-		if err := w.broker.Publish(ctx, Aggregates, window.Device, id, body); err != nil {
-			return i, fmt.Errorf("publish a window: %w", err)
+			return i, err
 		}
 	}
 	return len(windows), nil
+}
+
+func (w *Worker) publishWindow(ctx context.Context, window aggregate.Window) error {
+	body, err := json.Marshal(window)
+	if err != nil {
+		return fmt.Errorf("encode a window: %w", err)
+	}
+	id := window.Device + " " + window.Start.Format(time.RFC3339)
+	if err := w.broker.Publish(ctx, Aggregates, window.Device, id, body); err != nil {
+		return fmt.Errorf("publish a window: %w", err)
+	}
+	return nil
 }
 
 // closeWindows ends windows that devices have come past, also while messages wait: a backlog is worked off in the order of

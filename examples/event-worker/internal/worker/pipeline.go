@@ -28,7 +28,7 @@ var errPanic = errors.New("panic")
 type job struct {
 	message Message
 	since   time.Time
-	decoded chan struct{} // closed when readings and err are set
+	decoded sync.WaitGroup // done when batch and err are set
 	batch   []reading.Reading
 	err     error
 
@@ -84,7 +84,9 @@ func (w *Worker) intake(ctx, stop context.Context, hand func(*job)) {
 		}
 		now := time.Now()
 		for _, message := range messages {
-			hand(&job{message: message, since: now, decoded: make(chan struct{})})
+			j := &job{message: message, since: now}
+			j.decoded.Add(1)
+			hand(j)
 		}
 		switch {
 		case stop.Err() != nil && len(messages) == 0:
@@ -118,7 +120,7 @@ func (w *Worker) takeSlots(ctx context.Context) (taken int) {
 }
 
 func (w *Worker) decode(j *job) {
-	defer close(j.decoded)
+	defer j.decoded.Done()
 	j.err = w.guard(func() (err error) {
 		j.batch, err = reading.Decode(j.message.Body())
 		return err
@@ -141,7 +143,7 @@ func (w *Worker) route(ctx context.Context, ordered <-chan *job, shards []chan p
 	seed := maphash.MakeSeed()
 	parts := make([][]reading.Reading, len(shards))
 	for j := range ordered {
-		<-j.decoded
+		j.decoded.Wait()
 		if j.err != nil {
 			w.retry(ctx, j, j.err)
 			continue
