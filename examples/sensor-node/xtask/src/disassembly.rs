@@ -88,6 +88,10 @@ fn label(line: &str) -> Option<(u32, &str)> {
     Some((u32::from_str_radix(address, 16).ok()?, name.strip_suffix(">:")?))
 }
 
+/// How the linker's filling between functions, 0xD4D4, looks: `bmi` back by 88 bytes. No compiler knows
+/// another function to be so near, so within a function it leads nowhere else, and between them nowhere.
+const FILLING: (&str, &str) = ("bmi", "@ imm = #-0x58");
+
 struct Instruction<'a> {
     mnemonic: &'a str,
     operands: &'a str,
@@ -98,6 +102,10 @@ impl<'a> Instruction<'a> {
     fn parse(line: &'a str) -> Option<Self> {
         let (address, rest) = line.trim_start().split_once(':')?;
         u32::from_str_radix(address, 16).ok()?;
+        let rest = rest.trim();
+        if rest.starts_with(FILLING.0) && rest.ends_with(FILLING.1) {
+            return None;
+        }
         let rest = rest.split_once('@').map_or(rest, |(code, _)| code).trim();
         let (mnemonic, operands) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let mnemonic = mnemonic.strip_suffix(".w").unwrap_or(mnemonic);
@@ -222,6 +230,14 @@ Disassembly of section .text:
         let calls = |target| single(&format!("bl\t0x{target} <f+0x{target}>")).unwrap().callees;
         assert_eq!(calls("8"), BTreeSet::new());
         assert_eq!(calls("0"), BTreeSet::from([0]));
+    }
+
+    #[test]
+    fn takes_no_filling_between_functions_for_a_branch() {
+        let filled = "000000c0 <f>:\n      c0:\tbl\t0xc8 <g>\n";
+        let filling = "      c4:\tbmi\t0x70 <e+0x4>   @ imm = #-0x58\n";
+        let functions = functions(&format!("0000006c <e>:\n{filled}{filling}000000c8 <g>:\n"));
+        assert_eq!(functions.unwrap()[&0xC0].callees, BTreeSet::from([0xC8]));
     }
 
     #[test]
