@@ -28,6 +28,7 @@ OTHER_ANSWERS = {
     "rate_limit": (True,),
     "board": ("mps2-an505", "lm3s6965", "stm32f405", "nrf51822"),
     "runtime": ("rtic", "embassy"),
+    "logging": ("defmt",),
     "hardening_mpu": (True,),
     "sample_period_ms": (3_600_000,),
     "stack_size": (16_384,),
@@ -40,7 +41,7 @@ LOCKS = {"go.mod", "go.sum", "tools/go.mod", "tools/go.sum"} | {
 }
 ONLY_GO = {"module_prefix", "database", "broker", "auth"}
 ONLY_RUST = {"tls", "http2", "rate_limit"}
-ONLY_FIRMWARE = {"board", "runtime", "hardening_mpu", "sample_period_ms", "stack_size"}
+ONLY_FIRMWARE = {"board", "runtime", "logging", "hardening_mpu", "sample_period_ms", "stack_size"}
 NOT_ASKED = {
     "go-service": ONLY_RUST | ONLY_FIRMWARE,
     "rust-service": ONLY_GO | ONLY_FIRMWARE,
@@ -74,6 +75,8 @@ IDLE = {
     ("http-gateway", "http2"): {"deny.toml"},
     # No board so far does without it.
     ("sensor-node", "board"): {"firmware/src/board/made_up_sensor.rs"},
+    # probe-rs does not know the board that is the default.
+    ("sensor-node", "logging"): {".vscode/launch.json"},
     # The board that is the default asks for regions without it, too.
     ("sensor-node", "hardening_mpu"): {
         "README.md",

@@ -71,6 +71,7 @@ def test_refuses_an_answer_that_turns_out_to_be_hidden(cli: Cli) -> None:
             "Licence",
             "Which board",
             "What calls",
+            "debug probe",
             "protection unit",
             "milliseconds",
             "bytes",

@@ -29,7 +29,8 @@ ANSWERS = [
     ("stream-ingest", ("tls=true",)),
     *(("sensor-node", (f"board={board}",)) for board in BOARDS),
     *(("sensor-node", (f"board={board}", "hardening_mpu=true")) for board in BOARDS if board != "nrf51822"),
-    ("sensor-node", ("ci=gitlab", "runtime=rtic")),
+    ("sensor-node", ("ci=gitlab", "runtime=rtic", "logging=defmt")),
+    ("sensor-node", ("runtime=embassy", "board=nrf51822", "logging=defmt")),
     ("sensor-node", ("runtime=embassy",)),
 ]
 GO = ("http-api", "rpc-api", "event-worker", "metrics-exporter")

@@ -134,7 +134,7 @@ def test_a_wrong_domain_does_not_hide_other_problems(bedplate: Questionnaire) ->
 
 def test_without_defaults_every_question_that_was_not_answered_is_missing(bedplate: Questionnaire) -> None:
     evaluation = bedplate.evaluate({"domain": "sensor-node", "owner": "Ada"}, defaults=False)
-    of_firmware = ("board", "runtime", "hardening_mpu", "sample_period_ms", "stack_size")
+    of_firmware = ("board", "runtime", "logging", "hardening_mpu", "sample_period_ms", "stack_size")
     assert evaluation.missing == ("project_name", "description", "licence", *of_firmware, "ci")
 
 
