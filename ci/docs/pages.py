@@ -176,7 +176,7 @@ def boards(catalogue: Catalogue) -> Iterable[str]:
         for name, memory in {"Flash": board.flash, "RAM": board.ram}.items():
             yield _row(name, f"{memory.length // 1024} KiB at `{memory.origin:#010x}`")
         yield _row("Clock", f"{board.clock_hz / 1e6:g} MHz")
-        yield _row("In QEMU", f"`{board.machine}`")
+        yield _row("In QEMU", f"a twin, `{board.twin}`" if board.twin else f"`{board.machine}`")
         for name, budget in entries[board.name]["budgets"].items():
             yield _row(f"Budget: {name.replace('_', ' ')}", f"{budget:,}")
         yield ""

@@ -41,13 +41,17 @@ class Memory:
 
 @dataclass(frozen=True)
 class Board:
-    """One board: an entry of questions/boards.yml. `clock_hz` is the core clock."""
+    """One board: an entry of questions/boards.yml. `clock_hz` is the core clock.
+
+    `machine` is what QEMU boots: the board itself, or else the twin that is named.
+    """
 
     name: str
     title: str
     target: str
     core: str
     machine: str
+    twin: str | None
     clock_hz: int
     flash: Memory
     ram: Memory
@@ -117,12 +121,14 @@ def _domain(name: str, entry: Mapping[str, Any]) -> Domain:
 
 
 def _board(name: str, entry: Mapping[str, Any]) -> Board:
+    twin = entry.get("twin")
     return Board(
         name=name,
         title=entry["title"],
         target=entry["target"],
         core=entry["core"],
-        machine=entry["machine"],
+        machine=entry["machine"] if twin is None else twin,
+        twin=twin,
         clock_hz=entry["clock_hz"],
         flash=Memory(entry["flash"]["origin"], entry["flash"]["length"]),
         ram=Memory(entry["ram"]["origin"], entry["ram"]["length"]),

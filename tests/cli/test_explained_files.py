@@ -26,7 +26,7 @@ OTHER_ANSWERS = {
     "tls": (True,),
     "http2": (True,),
     "rate_limit": (True,),
-    "board": ("mps2-an505", "lm3s6965", "stm32f405", "nrf51822"),
+    "board": ("mps2-an505", "lm3s6965", "stm32f405", "nrf51822", "stm32g431", "nrf52840"),
     "runtime": ("rtic", "embassy"),
     "logging": ("defmt",),
     "hardening_mpu": (True,),

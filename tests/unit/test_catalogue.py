@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import cast
 
 import pytest
 import yaml
@@ -35,6 +36,21 @@ def test_holds_every_board_with_its_memory(catalogue: Catalogue) -> None:
     # AN385's code memory is at 0 and its data memory at 0x20000000, 4 MiB each as QEMU maps them.
     assert (board.flash.origin, board.flash.length) == (0, 4 * 1024 * 1024)
     assert (board.ram.origin, board.ram.length) == (0x20000000, 4 * 1024 * 1024)
+
+
+def test_a_board_that_qemu_lacks_has_a_twin_that_can_take_its_place() -> None:
+    boards, twins = data("boards.yml", "boards"), data("boards.yml", "twins")
+    cores = {name: str(twin["core"]) for name, twin in twins.items()}
+    build_only = {name: board for name, board in boards.items() if "machine" not in board}
+    assert build_only
+    assert {name for name, board in boards.items() if "twin" in board} == build_only.keys()
+    for name, board in build_only.items():
+        core = str(board["core"])
+        # With or without a unit for floating point, which the name of a core ends with.
+        assert core.removesuffix("F") == cores[str(board["twin"])].removesuffix("F"), name
+        assert {"bark", "wait"} <= set(cast(list[str], board["drivers"])), name
+        assert len(cast(dict[str, int], board["interrupts"])) == 1, name
+        assert "time_base" not in board, name
 
 
 def test_holds_every_version(catalogue: Catalogue) -> None:

@@ -13,6 +13,7 @@ from bedplate.verify.findings import Findings
 from bedplate.verify.firmware_probe import emulator_image
 from bedplate.verify.probe.emulator import Emulator
 from bedplate.verify.probe.platform import Ports
+from bedplate.verify.probe.release import booted_elf
 from bedplate.verify.probe.stream.chain import Links, try_chain
 from bedplate.verify.probe.trial import Trials
 
@@ -58,8 +59,8 @@ def probe(
     with trials.part("chain: it has an emulator"):
         answers = parts.node.answers
         image = emulator_image(docker, parts.node.root, build_flags, run_id)
-        elf = parts.node.root / "dist" / f"{answers['project_name']}.elf"
-        emulator = Emulator(client, image, run_id, answers["chip"]["machine"], elf)
+        elf = booted_elf(parts.node.root / "dist", answers["project_name"], twin="twin" in answers["chip"])
+        emulator = Emulator(client, image, run_id, answers["emulated"]["machine"], elf)
         links = Links(
             api=images[1],
             api_ports=_ports(parts.api),

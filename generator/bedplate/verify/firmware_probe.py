@@ -54,6 +54,7 @@ def probe(
     """Hold a firmware to the contract, by the files that `make image` left in `tree`.
 
     `build_flags` and `docker`, the path of a client with buildx, give the image that has the emulator.
+    Where a chip has a twin, the files are looked at for the chip, and the twin is booted.
     Every container and image carries the label bedplate.run=`run_id`; containers are gone afterwards.
     `answers` are all values of the questionnaire, computed ones too.
 
@@ -61,20 +62,25 @@ def probe(
         docker.errors.DockerException: when the engine does not do what it is asked.
     """
     trials = Trials(PLACES)
-    chip = Chip.read(answers["chip"], answers["budgets"]["flash"], protected=answers["hardening_mpu"])
-    elf = try_release(trials, tree / "dist", answers["project_name"], chip)
+    budget, protected = answers["budgets"]["flash"], answers["hardening_mpu"]
+    twin = "twin" in answers["chip"]
+    booted = Chip.read(answers["emulated"], budget, protected=protected)
+    chip = Chip.read({**answers["emulated"], **answers["chip"]}, budget, protected=protected)
+    if twin:
+        trials.note(f"QEMU lacks {answers['board']}: what was booted is its twin, {answers['chip']['twin']}")
+    elf = try_release(trials, tree / "dist", answers["project_name"], chip, twin=twin)
     image = ""
     with trials.check("boot: the project's own builder image has the board's emulator"):
         image = emulator_image(docker, tree, build_flags, run_id)
     if not (image and elf.is_file()):
         trials.skip("boot: on the emulated board", "there is no emulator or no ELF file")
         return trials.findings()
-    emulator = Emulator(client, image, run_id, answers["chip"]["machine"], elf)
+    emulator = Emulator(client, image, run_id, answers["emulated"]["machine"], elf)
     with trials.check(f"boot: {BOOTS} boots say the same, byte for byte"):
         digests = emulator.first_bytes(BOOTS, _HELLOS * _HELLO_BYTES, _BOOTS_WITHIN)
         expect(len(digests) == BOOTS, f"expected {BOOTS} boots, got {len(digests)}")
         expect(len(set(digests)) == 1, f"expected one beginning, got {len(set(digests))} different ones")
-    try_board(trials, emulator, chip)
+    try_board(trials, emulator, booted)
     return trials.findings()
 
 

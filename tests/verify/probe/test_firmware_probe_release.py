@@ -103,6 +103,18 @@ def test_probe_names_what_is_wrong_with_a_release(tmp_path: Path, name: str) -> 
         assert [check for check in wrong if claim in check], wrong
 
 
+def test_what_the_emulator_boots_of_a_chip_that_it_lacks_is_a_file_for_the_twin(tmp_path: Path) -> None:
+    dist = tmp_path / "dist"
+    pack(dist, elf(bytes(100)))
+    trials = Trials()
+    booted = try_release(trials, dist, "node", CHIP, twin=True)
+    assert booted == dist / "node.twin.elf"
+    assert list(failed(trials.findings())) == [
+        "release: node.bin, node.cdx.json, node.elf, node.twin.elf and SHA256SUMS",
+        "release: checksums are those of the files",
+    ]
+
+
 def test_flash_is_what_is_loaded_but_the_vector_table(tmp_path: Path) -> None:
     pack(tmp_path / "dist", elf(bytes(100)))
     trials = Trials()

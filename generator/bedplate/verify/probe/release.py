@@ -14,6 +14,8 @@ from bedplate.verify.probe.trial import Trials, Unmet, expect
 
 SUMS: Final = "SHA256SUMS"
 SUFFIXES: Final = ("bin", "cdx.json", "elf")
+TWIN: Final = "twin.elf"
+"""Beside them where the emulator boots a twin: the same program for that."""
 VECTORS: Final = ".vector_table"
 """Left out of the figure: how long it is, the chip decides."""
 
@@ -65,9 +67,15 @@ def read_elf(content: bytes) -> Elf:
     return Elf(tuple(sorted(pieces)), sizes)
 
 
-def try_release(trials: Trials, dist: Path, name: str, chip: Chip) -> Path:
-    """Look at the files in `dist`; returns the path of the ELF file, which may not be there."""
-    files = {suffix: dist / f"{name}.{suffix}" for suffix in SUFFIXES}
+def booted_elf(dist: Path, name: str, *, twin: bool) -> Path:
+    """The file that the emulator boots: that of the chip, or of the twin in its place."""
+    return dist / f"{name}.{TWIN if twin else 'elf'}"
+
+
+def try_release(trials: Trials, dist: Path, name: str, chip: Chip, *, twin: bool = False) -> Path:
+    """Look at the files in `dist`; returns the path of the ELF file to boot, which may not be there."""
+    suffixes = (*SUFFIXES, TWIN) if twin else SUFFIXES
+    files = {suffix: dist / f"{name}.{suffix}" for suffix in suffixes}
     with trials.check(f"release: {', '.join(file.name for file in files.values())} and {SUMS}"):
         missing = [path.name for path in (*files.values(), dist / SUMS) if not path.is_file()]
         expect(not missing, f"expected all of them in {dist.name}/, missing are {missing}")
@@ -91,7 +99,7 @@ def try_release(trials: Trials, dist: Path, name: str, chip: Chip) -> Path:
         used = sum(size for section, size in sizes.items() if section != VECTORS)
         trials.figure("flash", used, "B", chip.flash_budget)
         expect(used <= chip.flash_budget, f"expected at most {chip.flash_budget}, got {used}: {sizes}")
-    return files["elf"]
+    return booted_elf(dist, name, twin=twin)
 
 
 def _try_sums(dist: Path, names: list[str]) -> None:
