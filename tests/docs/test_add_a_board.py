@@ -10,7 +10,7 @@ from guides import blocks, checkout, follow
 from shell import Cli
 
 GUIDE = "how-to/add-a-board.md"
-BELOW_THE_LAST_BOARD = "\n# Words that only projects"
+BELOW_THE_LAST_BOARD = "\n# Machines of QEMU that boot"
 (ENTRY,) = blocks(GUIDE, "yaml")
 COPYING, PROVING = blocks(GUIDE, "sh")
 MAKING, VERIFYING = PROVING.splitlines()
