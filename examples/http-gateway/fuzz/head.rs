@@ -104,7 +104,7 @@ fuzz_target!(|head: Head<'_>| {
     };
     let (mut parts, ()) = request.into_parts();
     let before = parts.headers.clone();
-    headers::forget_claims(&mut parts.headers);
+    headers::forget_claims(&mut parts.headers, false);
     let Some(connection) = Connection::read(&parts.headers) else {
         return;
     };

@@ -41,7 +41,7 @@ fn head(criterion: &mut Criterion) {
         bencher.iter_batched_ref(
             request,
             |parts| {
-                headers::forget_claims(&mut parts.headers);
+                headers::forget_claims(&mut parts.headers, false);
                 let connection = Connection::read(&parts.headers).unwrap();
                 connection.drop_from(&mut parts.headers);
                 headers::add_own(&mut parts.headers, &peer, via.clone(), &id);

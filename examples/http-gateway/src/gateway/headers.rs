@@ -102,9 +102,9 @@ fn is_forwarded(name: &HeaderName) -> bool {
     name.as_str().starts_with("x-forwarded-")
 }
 
-/// What a peer that nobody vouches for says about others. An upstream that reads fields as variables of CGI can't tell
-/// `_` from `-` (RFC 3875 section 4.1.18).
-pub fn forget_claims(headers: &mut HeaderMap) {
+/// Drops what a peer says about others, unless it is `trusted`. An upstream that reads fields as variables of CGI can't
+/// tell `_` from `-` (RFC 3875 section 4.1.18): no proxy writes `_`, and a trusted one hands on a stranger's.
+pub fn forget_claims(headers: &mut HeaderMap, trusted: bool) {
     let claims = [header::FORWARDED, REAL_IP, REQUEST_ID];
     let is_claim = |name: &HeaderName| claims.contains(name) || is_forwarded(name);
     drop_all(headers, |name| {
@@ -112,7 +112,7 @@ pub fn forget_claims(headers: &mut HeaderMap) {
             let hyphened = HeaderName::try_from(name.as_str().replace('_', "-"));
             hyphened.is_ok_and(|name| is_claim(&name))
         } else {
-            is_claim(name)
+            !trusted && is_claim(name)
         }
     });
 }
@@ -256,10 +256,17 @@ mod tests {
             ("api_key", "a"),
             ("traceparent", "00-1-2-01"),
         ]);
-        forget_claims(&mut headers);
+        forget_claims(&mut headers, false);
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["api_key", "traceparent"]);
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_believed_and_not_what_it_handed_on() {
+        let mut headers = headers(&[("x-forwarded-for", "192.0.2.1"), ("x_forwarded_for", "192.0.2.2")]);
+        forget_claims(&mut headers, true);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-forwarded-for"]);
     }
 
     #[test]

@@ -13,9 +13,10 @@ from typing import Final
 
 from bedplate.verify.probe.crowd import resident
 from bedplate.verify.probe.gateway import LISTENERS, started
+from bedplate.verify.probe.metrics import scrape, total_ending
 from bedplate.verify.probe.platform import Instance, Platform
 from bedplate.verify.probe.server import Server
-from bedplate.verify.probe.trial import Trials, expect
+from bedplate.verify.probe.trial import Trials, expect, expect_same
 from bedplate.verify.probe.wire import Address, render
 
 _MANY: Final = 200
@@ -28,6 +29,10 @@ _KEPT: Final = 64 << 10
 _QUIET: Final = 1.0
 """Seconds in which nobody takes anything any more."""
 _PATIENCE: Final = 20.0
+_HELD: Final = 100
+"""Seconds for which a body is held up: more than filling what is in between takes, and measuring."""
+PATIENT: Final = f'[timeouts]\nbody_progress = "{_HELD}s"\n'.encode()
+"""What the configuration of a gateway has to end with, so that it does not give up before."""
 _MOST_KIB: Final = 27 + 128
 """What a project reckons with for a connection and a body on it that is held up."""
 _MOST_SECURE_KIB: Final = 27 + 176
@@ -43,7 +48,7 @@ class Stalled(Server):
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _KEPT)
 
     def _serve(self, connection: socket.socket) -> None:
-        connection.settimeout(_PATIENCE)
+        connection.settimeout(_HELD)
         with connection, suppress(OSError):
             if self._context:
                 connection = self._context.wrap_socket(connection, server_side=True)
@@ -51,7 +56,7 @@ class Stalled(Server):
                 connection.sendall(_HEAD)
                 for _ in range(_BODY // len(_PIECE)):
                     connection.sendall(_PIECE)
-            self._over.wait(_PATIENCE)
+            self._over.wait(_HELD)
 
 
 def try_held_up(trials: Trials, platform: Platform, config: str) -> None:
@@ -63,7 +68,7 @@ def try_held_up(trials: Trials, platform: Platform, config: str) -> None:
         endpoint = f"{upstream.address[0]}:{upstream.address[1]}"
         route = '[[route]]\npath_prefix = "/"\ncluster = "web"\n'
         cluster = f'[cluster.web]\nendpoints = ["{endpoint}"]\n'
-        files = {config: LISTENERS + (route + cluster).encode()}
+        files = {config: LISTENERS + (route + cluster).encode() + PATIENT}
         try_held(trials, partial(started, platform, files), "probe")
 
 
@@ -75,7 +80,7 @@ def try_held(
 ) -> None:
     """Bodies of requests for this host, and then of answers, each time through a gateway that `start` starts.
 
-    Its upstream is one that is `Stalled`. With a context, both sides speak TLS.
+    It is `PATIENT`, and its upstream `Stalled`. With a context, both sides speak TLS.
     """
     for method, length, who in (("POST", _BODY, "an upstream does"), ("GET", 0, "clients do")):
         head = render(method, "/held", [("Host", host), ("Content-Length", str(length))])
@@ -91,6 +96,7 @@ def try_held(
             if length:
                 _fill(clients)
             taken = (_settled(instance) - before) / _MANY / 1024
+            expect_same("bodies that are still held", _MANY, _under_way(instance))
             most = _MOST_SECURE_KIB if context else _MOST_KIB
             trials.figure(f"memory of a body that {who} not read", round(taken, 1), "KiB", most)
             expect(taken <= most, f"expected at most {most} KiB each, got {taken:.1f}")
@@ -113,6 +119,12 @@ def _fill(clients: Sequence[socket.socket]) -> None:
                 client.send(_PIECE)
                 taken = time.monotonic()
         select([], clients, [], _QUIET / 10)
+
+
+def _under_way(instance: Instance) -> int:
+    """Requests that the gateway has not finished."""
+    samples = scrape(instance.admin)
+    return int(total_ending(samples, "_in_flight") - total_ending(samples, "_upstream_in_flight"))
 
 
 def _settled(instance: Instance) -> float:

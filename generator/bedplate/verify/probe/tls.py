@@ -13,7 +13,7 @@ from typing import Final
 
 from bedplate.verify.probe.certificates import Authority, private
 from bedplate.verify.probe.gateway import LISTENERS, started
-from bedplate.verify.probe.held import Stalled, try_held
+from bedplate.verify.probe.held import PATIENT, Stalled, try_held
 from bedplate.verify.probe.lifecycle import try_bad_configuration
 from bedplate.verify.probe.metrics import scrape, total_ending
 from bedplate.verify.probe.pki import Pki
@@ -240,7 +240,7 @@ def try_held_up(
 ) -> None:
     """Large bodies that nobody reads, with TLS on both sides."""
     with Stalled(platform.gateway, pki.server(pki.authority, platform.gateway)) as upstream:
-        settings = _clusters({"held": upstream.address}, config)
+        settings = _clusters({"held": upstream.address}, config) + PATIENT
         start = partial(started, platform, {**files, config: settings})
         try_held(trials, start, _SHOP, pki.client())
 
