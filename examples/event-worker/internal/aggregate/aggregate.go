@@ -75,9 +75,9 @@ type Store interface {
 	CloseIdle(ctx context.Context, idle time.Duration) (devices int, err error)
 	// Finish is for when this process counts no more. A store that ends with it closes what it would hold.
 	Finish(ctx context.Context) error
-	// Relay hands closed windows that wait, up to limit, oldest first, to publish, which returns how many of them it has
-	// published. Those wait no longer, also where it has failed with the next.
-	Relay(ctx context.Context, limit int, publish func(context.Context, []Window) (int, error)) (int, error)
+	// Relay hands closed windows that wait, up to limit, oldest first, to publish, which tells of each whether it is done.
+	// Those that are wait no longer, also where it has failed with others, which keep their order.
+	Relay(ctx context.Context, limit int, publish func(context.Context, []Window) (done []bool, err error)) (int, error)
 	// Waiting is how many closed windows wait to be relayed, and for how long the first of them has.
 	Waiting(ctx context.Context) (windows int64, longest time.Duration, err error)
 	// Forget lets go of windows that closed before a time, unless they wait to be relayed, and of devices that have none.

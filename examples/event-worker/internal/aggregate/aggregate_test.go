@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -30,7 +31,9 @@ func minutes(from, to int64) (batch []reading.Reading) {
 	return batch
 }
 
-func publishAll(_ context.Context, windows []aggregate.Window) (int, error) { return len(windows), nil }
+func publishAll(_ context.Context, windows []aggregate.Window) ([]bool, error) {
+	return slices.Repeat([]bool{true}, len(windows)), nil
+}
 
 func TestFullMemoryClosesTheOldestWindowsFirst(t *testing.T) {
 	store := aggregate.NewMemory(8)
@@ -64,6 +67,31 @@ func TestMemoryTakesNothingWhileTooMuchWaitsToBeRelayed(t *testing.T) {
 	}
 	if outcome, err := store.Apply(t.Context(), minutes(100, 101)); outcome.Added != 1 || err != nil {
 		t.Errorf("got %+v, %v", outcome, err)
+	}
+}
+
+func TestMemoryChangesWhileItsWindowsAreRelayed(t *testing.T) {
+	store := aggregate.NewMemory(100)
+	closeAll := func(readings []reading.Reading) {
+		_, _ = store.Apply(t.Context(), readings)
+		_, _ = store.CloseIdle(t.Context(), 0)
+	}
+	closeAll(minutes(0, 3))
+	_, _ = store.Relay(t.Context(), 1, publishAll)
+	_, _ = store.Relay(t.Context(), 2, func(ctx context.Context, _ []aggregate.Window) ([]bool, error) {
+		closeAll(minutes(3, 5))
+		_, _ = store.Forget(ctx, time.Now().Add(time.Minute))
+		return []bool{false, true}, nil
+	})
+	var left []int
+	_, _ = store.Relay(t.Context(), 10, func(ctx context.Context, windows []aggregate.Window) ([]bool, error) {
+		for _, window := range windows {
+			left = append(left, window.Start.Minute())
+		}
+		return publishAll(ctx, windows)
+	})
+	if !slices.Equal(left, []int{1, 3, 4}) {
+		t.Errorf("the windows of these minutes were left: %v", left)
 	}
 }
 

@@ -24,7 +24,7 @@ type Memory struct {
 	mu      sync.RWMutex
 	devices map[string]*memoryDevice
 	keys    int            // of all devices
-	closed  []closedWindow // in the order in which they did
+	closed  []closedWindow // in the order in which they did; what is relayed goes before what waits
 	waiting int            // how many at the end of closed are to be relayed
 }
 
@@ -208,7 +208,7 @@ func (m *Memory) Finish(ctx context.Context) error {
 
 // Relay implements Store.
 func (m *Memory) Relay(
-	ctx context.Context, limit int, publish func(context.Context, []Window) (int, error),
+	ctx context.Context, limit int, publish func(context.Context, []Window) (done []bool, err error),
 ) (relayed int, err error) {
 	m.mu.RLock()
 	first := len(m.closed) - m.waiting
@@ -220,11 +220,21 @@ func (m *Memory) Relay(
 	if len(batch) == 0 {
 		return 0, nil
 	}
-	relayed, err = publish(ctx, batch)
+	done, err := publish(ctx, batch)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.waiting -= relayed
-	return relayed, err
+	first = len(m.closed) - m.waiting // some before it may have been forgotten
+	var gone, kept []closedWindow
+	for i, window := range m.closed[first : first+len(batch)] {
+		if done[i] {
+			gone = append(gone, window)
+		} else {
+			kept = append(kept, window)
+		}
+	}
+	copy(m.closed[first:], slices.Concat(gone, kept))
+	m.waiting -= len(gone)
+	return len(gone), err
 }
 
 // Waiting implements Store.

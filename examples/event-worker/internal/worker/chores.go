@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -56,14 +57,15 @@ func (w *Worker) relayAll(ctx context.Context) {
 }
 
 // publish has half of the time of a chore: what is published by then has to be taken from the store in the other. Windows
-// of one device keep their order. It tells how many there are before the first that failed: those behind it come again.
-func (w *Worker) publish(ctx context.Context, windows []aggregate.Window) (published int, err error) {
+// of one device keep their order: behind one that fails, those of its device come again with it.
+func (w *Worker) publish(ctx context.Context, windows []aggregate.Window) (done []bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.settings.MessageTimeout/2)
 	defer cancel()
 	byDevice := make(map[string][]int)
 	for i, window := range windows {
 		byDevice[window.Device] = append(byDevice[window.Device], i)
 	}
+	done = make([]bool, len(windows))
 	failures := make([]error, len(windows))
 	var devices sync.WaitGroup
 	for _, places := range byDevice {
@@ -72,16 +74,12 @@ func (w *Worker) publish(ctx context.Context, windows []aggregate.Window) (publi
 				if failures[i] = w.publishWindow(ctx, windows[i]); failures[i] != nil {
 					return
 				}
+				done[i] = true
 			}
 		})
 	}
 	devices.Wait()
-	for i, err := range failures {
-		if err != nil {
-			return i, err
-		}
-	}
-	return len(windows), nil
+	return done, cmp.Or(failures...)
 }
 
 func (w *Worker) publishWindow(ctx context.Context, window aggregate.Window) error {

@@ -200,13 +200,13 @@ func (f *flaky) Lag(ctx context.Context) (int64, error) {
 // strict is a store that notes nothing once its time is over, as one that is elsewhere.
 type strict struct{ *aggregate.Memory }
 
-func (s strict) Relay(ctx context.Context, limit int, publish func(context.Context, []aggregate.Window) (int, error)) (int, error) {
-	return s.Memory.Relay(ctx, limit, func(within context.Context, windows []aggregate.Window) (int, error) {
-		n, err := publish(within, windows)
+func (s strict) Relay(ctx context.Context, limit int, publish func(context.Context, []aggregate.Window) ([]bool, error)) (int, error) {
+	return s.Memory.Relay(ctx, limit, func(within context.Context, windows []aggregate.Window) ([]bool, error) {
+		done, err := publish(within, windows)
 		if ctx.Err() != nil {
-			return 0, ctx.Err()
+			return make([]bool, len(windows)), ctx.Err()
 		}
-		return n, err
+		return done, err
 	})
 }
 

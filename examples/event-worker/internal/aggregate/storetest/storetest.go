@@ -242,9 +242,9 @@ func idleEnds(t *testing.T, store aggregate.Store) {
 func drained(t *testing.T, store aggregate.Store, limit int) (windows []aggregate.Window) {
 	t.Helper()
 	all(t, func() (int, error) {
-		return store.Relay(t.Context(), limit, func(_ context.Context, batch []aggregate.Window) (int, error) {
+		return store.Relay(t.Context(), limit, func(_ context.Context, batch []aggregate.Window) ([]bool, error) {
 			windows = append(windows, batch...)
-			return len(batch), nil
+			return slices.Repeat([]bool{true}, len(batch)), nil
 		})
 	})
 	return windows
@@ -259,11 +259,11 @@ func relayedOnce(t *testing.T, store aggregate.Store) {
 	wantWindows(t, drained(t, store, 1))
 }
 
-// breakAfter relays up to so many windows to a broker that breaks then.
-func breakAfter(t *testing.T, store aggregate.Store, want int) {
+// relaySome relays windows to a broker that takes some of them.
+func relaySome(t *testing.T, store aggregate.Store, want int, done ...bool) {
 	t.Helper()
-	broken := errors.New("the broker is gone")
-	n, err := store.Relay(t.Context(), 10, func(context.Context, []aggregate.Window) (int, error) { return want, broken })
+	broken := errors.New("a part of the broker is gone")
+	n, err := store.Relay(t.Context(), len(done), func(context.Context, []aggregate.Window) ([]bool, error) { return done, broken })
 	if n != want || !errors.Is(err, broken) {
 		t.Errorf("relayed %d, %v, want %d", n, err, want)
 	}
@@ -272,16 +272,20 @@ func breakAfter(t *testing.T, store aggregate.Store, want int) {
 func notPublishedWaits(t *testing.T, store aggregate.Store) {
 	apply(t, store, aggregate.Outcome{Added: 2}, at("a", 1, 0, 1), at("a", 2, time.Hour, 2))
 	closeAfter(t, store, 0)
-	breakAfter(t, store, 0)
+	relaySome(t, store, 0, false)
 	wantWindows(t, drained(t, store, 10), window("a", 0, 1, 1, 1, 1, 1, true))
 }
 
 func publishedWaitsNoLonger(t *testing.T, store aggregate.Store) {
-	apply(t, store, aggregate.Outcome{Added: 4},
-		at("a", 1, 0, 1), at("a", 2, time.Minute, 2), at("a", 3, 2*time.Minute, 3), at("a", 4, time.Hour, 4))
+	apply(t, store, aggregate.Outcome{Added: 6}, at("a", 1, 0, 1), at("a", 2, time.Minute, 2), at("a", 3, 2*time.Minute, 3),
+		at("a", 4, 3*time.Minute, 4), at("a", 5, 4*time.Minute, 5), at("a", 6, time.Hour, 6))
 	closeAfter(t, store, 0)
-	breakAfter(t, store, 2)
-	wantWindows(t, drained(t, store, 10), window("a", 2, 1, 3, 3, 3, 3, true))
+	before := list(t, store, aggregate.Query{})
+	relaySome(t, store, 2, false, true, false, true)
+	wantWaiting(t, store, 3)
+	relaySome(t, store, 1, false, true)
+	wantWindows(t, drained(t, store, 10), window("a", 0, 1, 1, 1, 1, 1, true), window("a", 4, 1, 5, 5, 5, 5, true))
+	wantWindows(t, list(t, store, aggregate.Query{}), before...)
 }
 
 func wantWaiting(t *testing.T, store aggregate.Store, want int64) {
