@@ -103,7 +103,7 @@ impl<'a> Instruction<'a> {
         let (address, rest) = line.trim_start().split_once(':')?;
         u32::from_str_radix(address, 16).ok()?;
         let rest = rest.trim();
-        if rest.starts_with(FILLING.0) && rest.ends_with(FILLING.1) {
+        if rest.split_whitespace().next() == Some(FILLING.0) && rest.ends_with(FILLING.1) {
             return None;
         }
         let rest = rest.split_once('@').map_or(rest, |(code, _)| code).trim();
