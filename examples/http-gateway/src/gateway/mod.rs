@@ -131,7 +131,8 @@ impl Gateway {
         client: Rc<Client>,
     ) -> Result<Response<AnswerBody>, Infallible> {
         let routes = self.routes();
-        let trusted = routes.config.trusted_proxies.iter().any(|network| network.contains(client.peer));
+        let trusted =
+            routes.config.trusted_proxies.iter().any(|network| network.contains(client.peer));
         headers::forget_claims(request.headers_mut(), trusted);
         let id = headers::request_id(request.headers()).unwrap_or_else(|| self.new_id());
         let mut served = Served {

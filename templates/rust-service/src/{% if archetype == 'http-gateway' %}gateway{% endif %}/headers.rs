@@ -264,7 +264,8 @@ mod tests {
 
     #[test]
     fn a_trusted_proxy_is_believed_and_not_what_it_handed_on() {
-        let mut headers = headers(&[("x-forwarded-for", "192.0.2.1"), ("x_forwarded_for", "192.0.2.2")]);
+        let mut headers =
+            headers(&[("x-forwarded-for", "192.0.2.1"), ("x_forwarded_for", "192.0.2.2")]);
         forget_claims(&mut headers, true);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-forwarded-for"]);
     }
