@@ -22,6 +22,18 @@ impl Qemu {
         bytes
     }
 
+    /// Has the device stand still meanwhile: what belongs together is read together.
+    ///
+    /// # Panics
+    ///
+    /// If the emulator has ended.
+    pub fn halted<T>(&self, look: impl FnOnce() -> T) -> T {
+        self.order("stop");
+        let seen = look();
+        self.order("cont");
+        seen
+    }
+
     /// Writes a word to an address, as a debugger does, which lets go again.
     ///
     /// # Panics
