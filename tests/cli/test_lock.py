@@ -45,7 +45,7 @@ def one_lock_for_each_domain(root: Path) -> None:
                 ",database=memory,auth=none,tracing=true",
                 ",database=memory,auth=none,tracing=false,broker=memory",
                 ",tls=false,http2=false,rate_limit=false,tracing=false",
-                ",runtime=bare",
+                ",runtime=bare,logging=none",
             )
         )
     }
