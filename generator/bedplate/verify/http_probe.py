@@ -113,7 +113,7 @@ def probe(
             try_ingest(trials, platform, _times(answers), answers["project_name"], secure=answers["tls"])
         elif answers["archetype"] == "event-worker":
             try_worker(trials, platform, _times(answers), _queue(answers, broker), database)
-            if broker and answers["broker"] == "kafka" and platform.direct:
+            if broker and answers["broker"] == "kafka":
                 try_secure_kafka(trials, platform, broker)
         elif answers["archetype"] == "metrics-exporter":
             exporter = Exporter(answers["project_name"], answers["metrics_prefix"], answers["tracing"])
